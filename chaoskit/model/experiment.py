@@ -1,0 +1,67 @@
+"""An experiment: a frozen value that says what is broken, when, under which load, and what must still be true.
+
+Built by `documents` from YAML or by hand in Python; it never changes while it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chaoskit.model.protocols import Checker, Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentChoice:
+    """Which system to use and where to run it. `on` None means the environment's default place."""
+
+    use: str
+    on: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From `at_s` on, arrivals come at `times` the normal rate, until the next step."""
+
+    at_s: float
+    times: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadShape:
+    """How customers arrive. `steps` starts at 0 s; `profile` is the name they came from, "" when written out."""
+
+    arrivals_per_s: float
+    duration_s: float
+    mix: Mapping[str, float]
+    steps: tuple[Step, ...] = (Step(at_s=0.0, times=1.0),)
+    profile: str = "steady"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """A fault on the timeline. `for_s` None means until the load ends."""
+
+    fault: Fault
+    at_s: float
+    for_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """The whole experiment. `steady_state` gates the first injection, `expect` is judged at the end, `abort_if` all along."""
+
+    title: str
+    environment: EnvironmentChoice
+    load: LoadShape
+    reason: str = ""
+    incident: str = ""
+    steady_state: tuple[Checker, ...] = ()
+    faults: tuple[Injection, ...] = ()
+    expect: tuple[Checker, ...] = ()
+    abort_if: tuple[Checker, ...] = ()
+    source: str = ""
+    """Where it was read from, for messages and for `reproduce`."""
+    document: str = field(default="", repr=False)
+    """The document with its variables filled in, as it goes into the run folder."""

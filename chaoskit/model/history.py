@@ -1,0 +1,457 @@
+"""What happened, as ordered events: the only input to judgement. A stored run can be judged again without any service.
+
+`history.jsonl` has one JSON object a line. The runner and the load process both append whole lines to it; times are
+`time.monotonic_ns()` of one machine, comparable between processes. An operation with no answer stays unknown (`info`).
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from chaoskit.model.errors import ChaoskitError
+from chaoskit.model.topology import AccountState, LedgerState, Posting
+
+FORMAT = 1
+
+
+class Outcome(enum.StrEnum):
+    """What is known of an operation's effect."""
+
+    OK = "ok"
+    FAIL = "fail"
+    """It surely had no effect."""
+    INFO = "info"
+    """Unknown: it may have happened, or may yet happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call on the wire. `end_ns` is None when no answer was ever recorded."""
+
+    number: int
+    start_ns: int
+    end_ns: int | None = None
+    outcome: Outcome = Outcome.INFO
+    status: int = 0
+    """The HTTP status, 0 when there was none."""
+    why: str = ""
+    served_by: str = ""
+    """The member that did the work, as its answer says; "" when it does not."""
+    result: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a customer wanted, once, with every call that was made for it.
+
+    `legs` is the effect on accounts that an accepted operation must have (signed minor units by account; empty for reads).
+    `due_ns` is when the open-loop schedule wanted it to begin: latency counts from there.
+    """
+
+    number: int
+    journey: str
+    due_ns: int
+    attempts: tuple[Attempt, ...]
+    intent: str = ""
+    key: str = ""
+    legs: Mapping[str, int] = field(default_factory=dict)
+    closed_ns: int | None = None
+    """When the customer was done with it, after the last attempt; None when the load ended before."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """Ok if any attempt was ok; fail if every attempt surely had no effect; otherwise unknown.
+
+        A refusal after an unknown attempt stays unknown: the first attempt may be why the second was refused.
+        """
+        outcomes = {attempt.outcome for attempt in self.attempts}
+        if Outcome.OK in outcomes:
+            return Outcome.OK
+        return Outcome.FAIL if outcomes == {Outcome.FAIL} else Outcome.INFO
+
+    @property
+    def start_ns(self) -> int:
+        return self.attempts[0].start_ns
+
+    @property
+    def answer(self) -> Attempt | None:
+        """The first ok attempt, or None."""
+        return next((attempt for attempt in self.attempts if attempt.outcome is Outcome.OK), None)
+
+    @property
+    def end_ns(self) -> int | None:
+        """When the customer knew: the first ok answer, else the last answer; None if none ever came."""
+        answer = self.answer
+        return answer.end_ns if answer else self.attempts[-1].end_ns
+
+    @property
+    def why(self) -> str:
+        return self.attempts[-1].why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRecord:
+    """One fault's life. A time is None when that step was not reached."""
+
+    fault: str
+    """Its name in the run: `faults[0] kill`."""
+    kind: str
+    targets: tuple[str, ...]
+    """What it really hit, roles resolved: `ledger-db-1`, or `core -> ledger-db-1`."""
+    due_ns: int
+    injecting_ns: int | None = None
+    injected_ns: int | None = None
+    effect_seen: bool = False
+    evidence: str = ""
+    healing_ns: int | None = None
+    healed_ns: int | None = None
+    heal_evidence: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One look at the live system. `role` samples of a member have `role`, `accepts_writes`, `streaming` in `values`."""
+
+    probe: str
+    subject: str
+    at_ns: int
+    values: Mapping[str, str | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadCounts:
+    """The load's own account of itself, from its trailer."""
+
+    scheduled: int
+    sent: int
+    finished: int
+    drained: bool
+    """False when operations were still open at the end of the drain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalReads:
+    """The end of a run: what was fenced off and what the ledger said, twice.
+
+    `settled` says for every key without a definite answer whether it was `applied`, `refused` or given a `tombstone`.
+    `error` is "" when every step succeeded; otherwise it names the one that did not, and no safety verdict can be drawn.
+    """
+
+    settled: Mapping[str, str] = field(default_factory=dict)
+    open_transactions: int | None = None
+    first: LedgerState | None = None
+    second: LedgerState | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Everything that was recorded, in order of time. `complete` is false when the trailer is missing (the runner died)."""
+
+    run: Mapping[str, object] = field(default_factory=dict)
+    opening: Mapping[str, int] | None = None
+    """Opening balances by account; None when the system keeps no money."""
+    phases: Mapping[str, int] = field(default_factory=dict)
+    """When each phase began: `load`, `drain`, `settle`, `end`."""
+    operations: tuple[Operation, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    load: LoadCounts | None = None
+    final: FinalReads | None = None
+    complete: bool = False
+    torn_lines: int = 0
+    """Lines that could not be read: at most the last one of a killed process, unless the disk was full."""
+
+    @property
+    def load_started_ns(self) -> int | None:
+        """Due time of the first operation."""
+        return self.operations[0].due_ns if self.operations else None
+
+    @property
+    def load_ended_ns(self) -> int | None:
+        """When the last operation was due, or the drain began, whichever is later."""
+        if not self.operations:
+            return None
+        return max(self.operations[-1].due_ns, self.phases.get("drain", 0))
+
+    @property
+    def first_injected_ns(self) -> int | None:
+        """When the first fault began to be applied; None if none was."""
+        return min((f.injecting_ns for f in self.faults if f.injecting_ns is not None), default=None)
+
+    @property
+    def last_healed_ns(self) -> int | None:
+        """When the last fault was healed; None while one is not, or if there was none."""
+        healed = [f.healed_ns for f in self.faults if f.injecting_ns is not None]
+        return max((at for at in healed if at is not None), default=None) if None not in healed else None
+
+    def of(self, journey: str) -> tuple[Operation, ...]:
+        """The operations of one journey."""
+        return tuple(operation for operation in self.operations if operation.journey == journey)
+
+    def due_between(self, from_ns: int, to_ns: int) -> History:
+        """The same history with only the operations due in [from_ns, to_ns)."""
+        kept = tuple(operation for operation in self.operations if from_ns <= operation.due_ns < to_ns)
+        return replace(self, operations=kept)
+
+    def seconds(self, at_ns: int) -> float:
+        """A time as seconds since the load's first due time, as reports show it."""
+        return (at_ns - (self.load_started_ns or self.phases.get("load", at_ns))) / 1e9
+
+
+Event = Mapping[str, object]
+
+
+class HistoryReader:
+    """Turns events into a `History`, one by one, so that a run can be judged while it goes on.
+
+    Not for use by several threads at once. `history()` may be called at any time and as often as wanted.
+    """
+
+    def __init__(self) -> None:
+        self._run: dict[str, object] = {}
+        self._opening: dict[str, int] | None = None
+        self._phases: dict[str, int] = {}
+        self._operations: dict[int, Operation] = {}
+        self._faults: dict[str, FaultRecord] = {}
+        self._samples: list[Sample] = []
+        self._load: LoadCounts | None = None
+        self._final: FinalReads | None = None
+        self._accounts: dict[int, list[AccountState]] = {}
+        self._postings: dict[int, list[Posting]] = {}
+        self._complete = False
+        self._torn = 0
+
+    def feed_line(self, line: str | bytes) -> None:
+        """Take one line of `history.jsonl`. A line that is no event is counted as torn, never guessed at."""
+        try:
+            event = json.loads(line)
+            self.feed(event)
+        except (ValueError, KeyError, TypeError):
+            self._torn += 1
+
+    def feed(self, event: Event) -> None:
+        """Take one event. Raises KeyError, TypeError or ValueError for one that is not of the format."""
+        getattr(self, "_on_" + str(event["event"]).replace("-", "_"), self._on_unknown)(event)
+
+    def history(self) -> History:
+        operations = sorted(self._operations.values(), key=lambda o: (o.due_ns, o.number))
+        return History(
+            run=dict(self._run),
+            opening=self._opening,
+            phases=dict(self._phases),
+            operations=tuple(operations),
+            faults=tuple(self._faults.values()),
+            samples=tuple(self._samples),
+            load=self._load,
+            final=self._final,
+            complete=self._complete,
+            torn_lines=self._torn,
+        )
+
+    def _on_unknown(self, event: Event) -> None:
+        raise ValueError(f"{event['event']!r} is not an event of history format {FORMAT}")
+
+    def _on_run(self, event: Event) -> None:
+        self._run = dict(event)
+
+    def _on_opening(self, event: Event) -> None:
+        self._opening = {str(a): _int(b) for a, b in _mapping(event["balances"]).items()}
+
+    def _on_phase(self, event: Event) -> None:
+        self._phases[str(event["phase"])] = _int(event["at_ns"])
+
+    def _on_invoked(self, event: Event) -> None:
+        number = _int(event["operation"])
+        attempt = Attempt(number=_int(event["attempt"]), start_ns=_int(event["start_ns"]))
+        known = self._operations.get(number)
+        if known is not None:
+            self._operations[number] = replace(known, attempts=(*known.attempts, attempt))
+            return
+        self._operations[number] = Operation(
+            number=number,
+            journey=str(event["journey"]),
+            due_ns=_int(event["due_ns"]),
+            attempts=(attempt,),
+            intent=str(event.get("intent", "")),
+            key=str(event.get("key", "")),
+            legs={str(a): _int(n) for a, n in _mapping(event.get("legs", {})).items()},
+        )
+
+    def _on_completed(self, event: Event) -> None:
+        operation = self._operations[_int(event["operation"])]
+        number = _int(event["attempt"])
+        done = tuple(
+            a
+            if a.number != number
+            else replace(
+                a,
+                end_ns=_int(event["end_ns"]),
+                outcome=Outcome(str(event["outcome"])),
+                status=_int(event.get("status", 0)),
+                why=str(event.get("why", "")),
+                served_by=str(event.get("served_by", "")),
+                result=_mapping(event.get("result", {})),
+            )
+            for a in operation.attempts
+        )
+        self._operations[operation.number] = replace(operation, attempts=done)
+
+    def _on_closed(self, event: Event) -> None:
+        operation = self._operations[_int(event["operation"])]
+        self._operations[operation.number] = replace(operation, closed_ns=_int(event["at_ns"]))
+
+    def _on_planned(self, event: Event) -> None:
+        name = str(event["fault"])
+        targets = tuple(str(t) for t in cast("Iterable[object]", event["targets"]))
+        self._faults[name] = FaultRecord(fault=name, kind=str(event["kind"]), targets=targets, due_ns=_int(event["due_ns"]))
+
+    def _on_injecting(self, event: Event) -> None:
+        targets = tuple(str(t) for t in cast("Iterable[object]", event["targets"]))
+        self._change_fault(event, injecting_ns=_int(event["at_ns"]), targets=targets)
+
+    def _on_injected(self, event: Event) -> None:
+        self._change_fault(
+            event, injected_ns=_int(event["at_ns"]), effect_seen=bool(event["effect_seen"]), evidence=str(event["evidence"])
+        )
+
+    def _on_healing(self, event: Event) -> None:
+        self._change_fault(event, healing_ns=_int(event["at_ns"]))
+
+    def _on_healed(self, event: Event) -> None:
+        self._change_fault(event, healed_ns=_int(event["at_ns"]), heal_evidence=str(event["evidence"]))
+
+    def _on_not_injected(self, event: Event) -> None:
+        self._change_fault(event, error=str(event["error"]))
+
+    _on_not_healed = _on_not_injected
+
+    def _change_fault(self, event: Event, **changes: object) -> None:
+        name = str(event["fault"])
+        self._faults[name] = replace(self._faults[name], **changes)  # type: ignore[arg-type]
+
+    def _on_sample(self, event: Event) -> None:
+        values = cast("Mapping[str, str | float | bool | None]", event["values"])
+        self._samples.append(
+            Sample(probe=str(event["probe"]), subject=str(event["subject"]), at_ns=_int(event["at_ns"]), values=values)
+        )
+
+    def _on_load(self, event: Event) -> None:
+        self._load = LoadCounts(
+            scheduled=_int(event["scheduled"]),
+            sent=_int(event["sent"]),
+            finished=_int(event["finished"]),
+            drained=bool(event["drained"]),
+        )
+
+    def _on_fence(self, event: Event) -> None:
+        settled = {str(k): str(v) for k, v in _mapping(event["settled"]).items()}
+        self._final = replace(self._final or FinalReads(), settled=settled, open_transactions=_int(event["open_transactions"]))
+
+    def _on_account(self, event: Event) -> None:
+        lowest = event["lowest"]
+        self._accounts.setdefault(_int(event["read"]), []).append(
+            AccountState(
+                account=str(event["account"]),
+                kind=str(event["kind"]),
+                balance=_int(event["balance"]),
+                version=_int(event["version"]),
+                lowest=None if lowest is None else _int(lowest),
+            )
+        )
+
+    def _on_posting(self, event: Event) -> None:
+        self._postings.setdefault(_int(event["read"]), []).append(
+            Posting(
+                transaction=str(event["transaction"]),
+                key=str(event["key"]),
+                account=str(event["account"]),
+                version=_int(event["version"]),
+                amount=_int(event["amount"]),
+                balance_after=_int(event["balance_after"]),
+            )
+        )
+
+    def _on_ledger(self, event: Event) -> None:
+        read = _int(event["read"])
+        if event.get("same_as_first"):
+            state = self._final.first if self._final else None
+        else:
+            accounts, postings = self._accounts.pop(read, []), self._postings.pop(read, [])
+            if (len(accounts), len(postings)) != (_int(event["accounts"]), _int(event["postings"])):
+                raise ValueError("the ledger's lines are not all here")
+            state = LedgerState(read_from=str(event["read_from"]), accounts=tuple(accounts), postings=tuple(postings))
+        final = self._final or FinalReads()
+        self._final = replace(final, first=state) if read == 1 else replace(final, second=state)
+
+    def _on_digests(self, event: Event) -> None:
+        digests = {str(k): str(v) for k, v in _mapping(event["members"]).items()}
+        self._final = replace(self._final or FinalReads(), digests=digests)
+
+    def _on_not_settled(self, event: Event) -> None:
+        self._final = replace(self._final or FinalReads(), error=str(event["error"]))
+
+    def _on_finished(self, event: Event) -> None:
+        self._complete = True
+
+
+def read_history(lines: Iterable[str | bytes]) -> History:
+    """The history stored in *lines* of `history.jsonl`."""
+    reader = HistoryReader()
+    for line in lines:
+        reader.feed_line(line)
+    return reader.history()
+
+
+def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
+    """The events that store one final read."""
+    for account in state.accounts:
+        yield {
+            "event": "account",
+            "read": read,
+            "account": account.account,
+            "kind": account.kind,
+            "balance": account.balance,
+            "version": account.version,
+            "lowest": account.lowest,
+        }
+    for posting in state.postings:
+        yield {
+            "event": "posting",
+            "read": read,
+            "transaction": posting.transaction,
+            "key": posting.key,
+            "account": posting.account,
+            "version": posting.version,
+            "amount": posting.amount,
+            "balance_after": posting.balance_after,
+        }
+    yield {
+        "event": "ledger",
+        "read": read,
+        "read_from": state.read_from,
+        "accounts": len(state.accounts),
+        "postings": len(state.postings),
+    }
+
+
+class NoHistory(ChaoskitError):
+    """There is no readable history in that folder. Name a run folder, such as one below `runs/`."""
+
+
+def _int(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not a mapping")
+    return value

@@ -1,0 +1,202 @@
+"""What a part must be able to do. Parts are found by shape: no one has to inherit from anything.
+
+Every call blocks and is bounded by a limit that is stated or passed. Undo is plain data, so that another process can do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from chaoskit.model.history import History
+from chaoskit.model.topology import Ledger, Topology
+from chaoskit.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """One act that heals: *verb* on *target*. Doing it twice does no harm; it is complete without any object in memory.
+
+    Services take `start` and `resume`; links (`client -> service`) take `restore`; the load takes `surge`.
+    """
+
+    verb: str
+    target: str
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """What a fault will hit, roles resolved, and how that is undone. Made before anything is touched."""
+
+    targets: tuple[str, ...]
+    undo: tuple[Undo, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """What was observed of a fault: whether its effect is there now, and by which sign."""
+
+    present: bool
+    evidence: str
+
+
+class Service(Protocol):
+    """One running service. Kill, pause and their undo act on all of its processes."""
+
+    @property
+    def name(self) -> str: ...
+    def kill(self) -> None:
+        """End it at once, without a chance to clean up (SIGKILL). Returns when no process of it is left. Raises `CannotInject`."""
+
+    def start(self) -> None:
+        """Start it again with its address and data. Returns when it answers. Does nothing if it runs. Raises `CannotHeal`."""
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing is answered. Raises `CannotInject`."""
+
+    def resume(self) -> None:
+        """Undo `pause`. Does nothing if it is not paused. Raises `CannotHeal`."""
+
+    def is_running(self) -> bool:
+        """Whether any process of it is there and not frozen."""
+
+
+class Link(Protocol):
+    """The way from a client to a service, through a proxy of the environment's own."""
+
+    @property
+    def name(self) -> str:
+        """`client -> service`."""
+
+    def cut(self, *, direction: str) -> None:
+        """Swallow everything in *direction* (`both`, `requests`, `answers`): connections stay open, nothing arrives.
+
+        Raises `CannotInject`.
+        """
+
+    def slow(self, *, latency_s: float, jitter_s: float, direction: str) -> None:
+        """Delay everything in *direction*. Raises `CannotInject`."""
+
+    def restore(self) -> None:
+        """Undo `cut` and `slow`. Does nothing if there is nothing to undo. Raises `CannotHeal`."""
+
+    def answer_s(self, *, timeout_s: float) -> float | None:
+        """Seconds until the service answers a hello through this link; None if it does not within *timeout_s*."""
+
+
+class Environment(Protocol):
+    """The running system. Not thread-safe but for `answer_s`, `role` and `resolve`, which probes call while faults act."""
+
+    topology: Topology
+
+    @property
+    def name(self) -> str:
+        """Where it runs: `process`, `docker`."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The verbs it can do: `kill`, `pause`, `cut`, `slow`, … ."""
+
+    def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Start everything; ready means that data was exchanged. On failure everything is taken down again.
+
+        Raises `MissingPart`, `NotReady`, or `Stopped` when *is_stopping* turns true.
+        """
+
+    def down(self) -> None:
+        """End everything it started. May be called at any time and twice. Raises `CannotHeal` if something is left."""
+
+    def service(self, name: str) -> Service:
+        """A service by name or by role, resolved now. Raises `Unsupported` for a role that nobody has."""
+
+    def links(self, one: str, other: str) -> tuple[Link, ...]:
+        """Every link between two services (names or roles, resolved now), whichever of them calls; () if there is none."""
+
+    def resolve(self, name: str) -> str:
+        """The service that a name or role (`ledger-db.primary`) means now. Raises `Unsupported` if nobody has the role."""
+
+    def undo(self, undo: Undo) -> None:
+        """Do one recorded undo. Raises `CannotHeal`."""
+
+    def address(self, service: str, port: str) -> tuple[str, int]:
+        """Where a client outside reaches a service. Stays the same across kill and start."""
+
+    def ledger(self) -> Ledger | None:
+        """The reader of the money; None when the topology has none."""
+
+    def facts(self) -> Mapping[str, str]:
+        """Versions and settings of what runs, for the report."""
+
+
+class LoadControl(Protocol):
+    """The running load, as a fault may see it."""
+
+    def surge(self, times: float) -> None:
+        """Multiply the arrival rate by *times* from now on; 1 is normal. Raises `LoadFailed`."""
+
+    def sent_per_s(self, *, over_s: float) -> float:
+        """Operations begun per second over the last *over_s* seconds."""
+
+    def planned_per_s(self) -> float:
+        """The rate that the profile asks for now, without any surge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What faults act on: the running system and its load."""
+
+    environment: Environment
+    load: LoadControl
+
+
+class Fault(Protocol):
+    """One kind of trouble: a frozen dataclass whose annotated fields are its parameters in a document.
+
+    The engine calls `aim`, writes the undo record, calls `inject`, then `observe` until the sign is present; to heal it does the undo
+    and calls `observe` until the sign is gone.
+    """
+
+    kind: ClassVar[str]
+    """Its name in documents."""
+    needs: ClassVar[frozenset[str]]
+    """Capabilities that the environment must have."""
+
+    def aim(self, stage: Stage) -> Aim:
+        """Resolve targets and say how the fault will be undone. Touches nothing."""
+
+    def inject(self, stage: Stage, aim: Aim) -> None:
+        """Do it. Raises `CannotInject`."""
+
+    def observe(self, stage: Stage, aim: Aim) -> Sign:
+        """Look whether the effect is there now. Bounded to about a second."""
+
+
+class Checker(Protocol):
+    """Pure judgement: a history in, findings out. A frozen dataclass whose annotated fields are its parameters."""
+
+    name: ClassVar[str]
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        """Judge. Never raises for a strange history: what cannot be judged is INCONCLUSIVE, with the reason."""
+
+
+class Probe(Protocol):
+    """Looks at the live system at a fixed interval and puts samples into the history."""
+
+    name: ClassVar[str]
+    every_s: float
+
+    def look(self, environment: Environment) -> tuple[tuple[str, Mapping[str, str | float | bool | None]], ...]:
+        """One look: (subject, values) pairs. Bounded to about a second. Errors of the system are values, not exceptions."""
+
+
+class Progress(Protocol):
+    """Where a door shows what is going on. Called from the runner's thread only."""
+
+    def say(self, line: str) -> None:
+        """Show one line of plain words."""
+
+    def tick(self, history: History) -> None:
+        """Called about twice a second while the load runs."""

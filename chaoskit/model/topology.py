@@ -1,0 +1,208 @@
+"""What a system is made of, described once; an environment decides how a service is started and how it is hurt.
+
+A value: it names services, ports, links, groups and journeys, and starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A named TCP port of a service.
+
+    `hello` is what a client sends so that a healthy service answers at least one byte; it is how readiness and the
+    effect of a cut are observed (an accepted connection proves nothing: a proxy accepts for a dead service).
+    """
+
+    name: str
+    hello: bytes
+
+
+def http_hello(path: str = "/health") -> bytes:
+    """A request that every HTTP service of a topology answers."""
+    return f"GET {path} HTTP/1.1\r\nHost: chaoskit\r\nConnection: close\r\n\r\n".encode()
+
+
+POSTGRES_HELLO = bytes.fromhex("0000000804d2162f")
+"""PostgreSQL's SSLRequest (message flow in the protocol documentation, section 54.2): any server answers one byte."""
+
+
+class Place(Protocol):
+    """Where one service lives in one environment. Given to `ServiceSpec.command`, which may write files into it."""
+
+    @property
+    def service(self) -> str:
+        """The name of the service that lives here."""
+    @property
+    def directory(self) -> Path:
+        """A folder of the service's own, kept across a kill and a start, removed when the environment goes down."""
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The environment's options as given by the document and the command line."""
+
+    def own(self, port: str) -> tuple[str, int]:
+        """The address the service must listen on."""
+    def to(self, service: str, port: str) -> tuple[str, int]:
+        """The address at which this service reaches another one: through the link's proxy where there is a link."""
+    def program(self, name: str) -> str:
+        """The path of a program (`postgres`, `patroni`, `etcd`, `python`). Raises `MissingPart`."""
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into `directory` (mode 0600) and return its path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """How a service is started. `unprivileged` services must not see user id 0 (PostgreSQL refuses to run as root)."""
+
+    argv: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    unprivileged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """One service. `after` names services that must be ready before this one is started."""
+
+    name: str
+    ports: tuple[Port, ...]
+    command: Callable[[Place], Command]
+    after: tuple[str, ...] = ()
+    ready_within_s: float = 30.0
+    version: str = ""
+    """What the report calls it, such as `PostgreSQL 18`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSpec:
+    """A connection that can be hurt: `client` calls `service` on `ports`. It always runs through a proxy."""
+
+    client: str
+    service: str
+    ports: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleState:
+    """What one member of a group says of itself at one moment.
+
+    `role` is `primary`, `standby` or `down`. `accepts_writes` is seen by trying one, not by asking; None when it could not be
+    tried within the limit. `streaming` is true on a primary whose standby receives and confirms its changes.
+    """
+
+    member: str
+    role: str
+    accepts_writes: bool | None
+    streaming: bool = False
+    detail: str = ""
+
+
+class RoleReader(Protocol):
+    def __call__(self, member: str, address: tuple[str, int], *, timeout_s: float) -> RoleState:
+        """Ask one member for its role. Never raises for a dead member: that is the role `down`. Blocks up to *timeout_s*."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpec:
+    """Services that back each other up (`ledger-db`): members, the port that tells the role, and how to ask it."""
+
+    name: str
+    members: tuple[str, ...]
+    port: str
+    read_role: RoleReader
+    roles: tuple[str, ...] = ("primary", "standby")
+
+
+
+class Ledger(Protocol):
+    """Reads the final state of the money. All calls block and raise `NotReady` when the ledger cannot be read in time."""
+
+    def settle(self, keys: tuple[str, ...], *, timeout_s: float) -> Mapping[str, str]:
+        """Make every key definite: a key that has no effect yet gets a tombstone, so that a late arrival is refused.
+
+        Returns for each key `applied`, `refused` or `tombstone`.
+        """
+
+    def open_transactions(self, *, timeout_s: float) -> int:
+        """Transactions of the bank's services that are still open on the primary: 0 is the fence."""
+
+    def read(self, *, timeout_s: float) -> LedgerState:
+        """Accounts, postings and keys in one snapshot, from the current primary."""
+
+    def digests(self, *, timeout_s: float) -> Mapping[str, str]:
+        """A digest of the same state on each member that answers, for the comparison with the other node."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """One account as the ledger shows it, in minor units. `lowest` is the lowest balance allowed, None for no limit."""
+
+    account: str
+    kind: str
+    """`customer`, `vault` (cash that left through machines) or `clearing` (money under way to other banks)."""
+    balance: int
+    version: int
+    lowest: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One leg of one transaction: `amount` is signed, `version` is the account's version after it, from 1 without gaps."""
+
+    transaction: str
+    key: str
+    account: str
+    version: int
+    amount: int
+    balance_after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """A snapshot of the whole ledger."""
+
+    read_from: str
+    accounts: tuple[AccountState, ...]
+    postings: tuple[Posting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """A system: its parts, its doors, its customers. The bank is the first one; other teams write their own.
+
+    `journeys` is the reference `module:function` of a function `(options, seed) -> Mapping[str, Journey]`, loaded in the load's own
+    process. `entry` is the service and port that journeys call. `ledger` builds the reader of the money from an
+    `address(service, port)` function; None when the system keeps no money. `opening` gives the opening balances, in minor units, from the
+    seed and options: the truth that the ledger is compared with.
+    """
+
+    name: str
+    services: tuple[ServiceSpec, ...]
+    links: tuple[LinkSpec, ...]
+    groups: tuple[GroupSpec, ...] = ()
+    entry: tuple[str, str]
+    journeys: str
+    journey_names: tuple[str, ...]
+    option_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each option with its allowed values; an empty tuple allows any text."""
+    ledger: Callable[[Callable[[str, str], tuple[str, int]]], Ledger] | None = None
+    opening: Callable[[int, Mapping[str, str]], Mapping[str, int]] | None = None
+
+    @property
+    def service_names(self) -> tuple[str, ...]:
+        return tuple(service.name for service in self.services)
+
+    @property
+    def role_names(self) -> tuple[str, ...]:
+        return tuple(f"{group.name}.{role}" for group in self.groups for role in group.roles)
+
+    def group_of(self, name: str) -> GroupSpec | None:
+        """The group called *name*, or None."""
+        return next((group for group in self.groups if group.name == name), None)
