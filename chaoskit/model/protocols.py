@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from chaoskit.model.history import History
+from chaoskit.model.history import History, LoadCounts
 from chaoskit.model.topology import Ledger, Topology
 from chaoskit.model.verdict import Finding
 
@@ -141,6 +141,48 @@ class LoadControl(Protocol):
 
     def planned_per_s(self) -> float:
         """The rate that the profile asks for now, without any surge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadPlan:
+    """All that the load process needs to know. Plain data: it is sent to the process as JSON.
+
+    `url` is the entry's address; `journeys` a `module:function` reference; `history` the file that records are appended to.
+    The n-th arrival always has the same journey, customer and gap before it, whatever happens: they come from `seed` alone.
+    """
+
+    url: str
+    journeys: str
+    options: Mapping[str, str]
+    seed: int
+    arrivals_per_s: float
+    duration_s: float
+    mix: Mapping[str, float]
+    steps: tuple[tuple[float, float], ...]
+    """(at_s, times) pairs."""
+    history: str
+
+
+class Load(LoadControl, Protocol):
+    """Drives journeys from a process of its own. Calls come from the runner's threads, `surge` and the rates from any thread."""
+
+    def start(self, plan: LoadPlan, *, timeout_s: float) -> None:
+        """Start the process and wait until its journeys are loaded and ready to go. Raises `LoadFailed`."""
+
+    def begin(self) -> int:
+        """Let customers in. Returns the monotonic time in ns that the profile's 0 s means, at most 0.2 s ahead."""
+
+    def is_running(self) -> bool:
+        """Whether arrivals are still to come or operations still open."""
+
+    def finish(self, *, drain_s: float) -> LoadCounts:
+        """No more arrivals; wait up to *drain_s* for open operations, write the trailer, end the process. May be called once.
+
+        Raises `LoadFailed` if the process died before or did not answer; it is gone in any case.
+        """
+
+    def close(self) -> None:
+        """End the process if it is still there, without waiting for anything. May be called at any time and twice."""
 
 
 @dataclass(frozen=True, slots=True)
