@@ -1,1 +1,1 @@
-""
+"""Runs an experiment. Knows only the model: every part is handed in."""

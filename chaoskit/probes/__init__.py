@@ -1,1 +1,1 @@
-""
+"""What is measured on the live system while it is being broken."""

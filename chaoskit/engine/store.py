@@ -1,0 +1,134 @@
+"""The run folder: everything that a run leaves behind is in here, and nothing is anywhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaoskit.model.errors import CannotRecord, UsageError
+from chaoskit.model.experiment import Experiment
+from chaoskit.model.history import History, HistoryReader, NoHistory
+from chaoskit.model.verdict import Verdict
+
+MAY_TAKE_BYTES = 20 * 1024 * 1024
+"""A run of a minute leaves about 2 MB; ten times that must be free, or it would end in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run. `create` makes a new one; the constructor opens one that is there."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, experiment: Experiment, *, seed: int) -> RunFolder:
+        """Make `<runs>/<time>-<slug>-<seed>/`. Raises `UsageError` when the folder cannot be written or the disk is nearly full."""
+        slug = re.sub(r"[^a-z0-9]+", "-", (Path(experiment.source).name.split(".")[0] or experiment.title).lower()).strip("-")[:40]
+        name = f"{time.strftime('%Y%m%dT%H%M%S')}-{slug}-{seed}"
+        try:
+            for attempt in range(1, 100):
+                folder = cls(runs / (name if attempt == 1 else f"{name}-{attempt}"))
+                try:
+                    folder.logs.mkdir(parents=True)
+                except FileExistsError:
+                    continue
+                folder._write("experiment.yaml", experiment.document)
+                room = os.statvfs(folder.path)
+                break
+        except OSError as error:
+            raise UsageError(
+                f"--runs {str(runs)!r}: the run folder cannot be written ({error.strerror}); name a folder that you may write to"
+            ) from error
+        if room.f_bavail * room.f_frsize < MAY_TAKE_BYTES:
+            raise UsageError(
+                f"--runs {str(runs)!r}: {room.f_bavail * room.f_frsize // 1024} KiB are free on that disk and a run may take "
+                f"{MAY_TAKE_BYTES // 1024} KiB; free some space or name another folder"
+            )
+        return folder
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def undo(self) -> Path:
+        return self.path / "undo.jsonl"
+
+    @property
+    def verdict(self) -> Path:
+        return self.path / "verdict.json"
+
+    @property
+    def experiment(self) -> Path:
+        return self.path / "experiment.yaml"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def read_history(self) -> History:
+        """The stored history, as far as it could be read. Raises `NoHistory`."""
+        reader = HistoryReader()
+        for line in self._lines():
+            reader.feed_line(line)
+        return reader.history()
+
+    def write_verdict(self, verdict: Verdict) -> None:
+        """Write `verdict.json` at once or not at all. Raises `CannotRecord`."""
+        try:
+            self._write("verdict.json.part", json.dumps(verdict_json(verdict), indent=2, ensure_ascii=False) + "\n")
+            (self.path / "verdict.json.part").replace(self.verdict)
+        except OSError as error:
+            raise CannotRecord(f"{self.verdict}: the verdict could not be written ({error.strerror})") from error
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with self.history.open("rb") as file:
+                yield from file
+        except OSError as error:
+            raise NoHistory(
+                f"{self.history}: cannot be read ({error.strerror}); name a run folder, such as one below runs/"
+            ) from error
+
+    def _write(self, name: str, text: str) -> None:
+        with (self.path / name).open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def verdict_json(verdict: Verdict) -> dict[str, object]:
+    """The verdict in its published form (`docs/reference/verdict.md`)."""
+    return {
+        "chaoskit": 1,
+        "verdict": verdict.result.value,
+        "exit_code": verdict.result.exit_code,
+        "title": verdict.title,
+        "problems": list(verdict.problems),
+        "findings": [
+            {
+                "checker": finding.checker,
+                "outcome": finding.outcome.value,
+                "summary": finding.summary,
+                "evidence": list(finding.evidence),
+                "measures": dict(finding.measures),
+                "safety": finding.safety,
+            }
+            for finding in verdict.findings
+        ],
+        "rto_s": verdict.rto_s,
+        "outage_s": dict(verdict.outage_s),
+        "rpo": {"operations": verdict.rpo_operations, "amount": verdict.rpo_amount},
+        "availability": dict(verdict.availability),
+        "faults": [dict(fault) for fault in verdict.faults],
+        "operations": dict(verdict.operations),
+        "settled": dict(verdict.settled),
+        "seed": verdict.seed,
+        "reproduce": verdict.reproduce,
+        "not_shown": list(verdict.not_shown),
+    }
