@@ -151,6 +151,14 @@ class FinalReads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunProblem:
+    """What went wrong with the run itself, not with the system: `result` is `aborted`, `error` or `inconclusive`."""
+
+    result: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """Everything that was recorded, in order of time. `complete` is false when the trailer is missing (the runner died)."""
 
@@ -164,6 +172,7 @@ class History:
     samples: tuple[Sample, ...] = ()
     load: LoadCounts | None = None
     final: FinalReads | None = None
+    problems: tuple[RunProblem, ...] = ()
     complete: bool = False
     torn_lines: int = 0
     """Lines that could not be read: at most the last one of a killed process, unless the disk was full."""
@@ -225,6 +234,7 @@ class HistoryReader:
         self._final: FinalReads | None = None
         self._accounts: dict[int, list[AccountState]] = {}
         self._postings: dict[int, list[Posting]] = {}
+        self._problems: list[RunProblem] = []
         self._complete = False
         self._torn = 0
 
@@ -251,6 +261,7 @@ class HistoryReader:
             samples=tuple(self._samples),
             load=self._load,
             final=self._final,
+            problems=tuple(self._problems),
             complete=self._complete,
             torn_lines=self._torn,
         )
@@ -396,6 +407,9 @@ class HistoryReader:
 
     def _on_not_settled(self, event: Event) -> None:
         self._final = replace(self._final or FinalReads(), error=str(event["error"]))
+
+    def _on_problem(self, event: Event) -> None:
+        self._problems.append(RunProblem(result=str(event["result"]), text=str(event["text"])))
 
     def _on_finished(self, event: Event) -> None:
         self._complete = True
