@@ -5,6 +5,7 @@ A slow link would still deliver what it holds after its sender has died; this on
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -20,8 +21,9 @@ ANSWER_WITHIN_S = 0.4
 class Partition:
     """Swallow what two services say to each other, on every port and whichever of them calls.
 
-    `direction` is seen from the one that calls: `requests` never arrive, `answers` never come back although the work was done, or `both`.
-    New connections are accepted and then hear nothing. Healing closes the connections that lived through it: clients reconnect.
+    `direction` is seen from the one that calls: `requests` never arrive, `answers` never come back although the work
+    was done, or `both`. New connections are accepted and then hear nothing. Healing closes the connections that lived
+    through it: clients reconnect.
     """
 
     kind: ClassVar[str] = "partition"
@@ -49,20 +51,17 @@ class Partition:
 
         (Its rules were read back by the environment when they were set and when they were removed.)
         """
-        answered, silent, down = [], [], []
-        for link in _links_named(stage, aim):
-            service = link.name.split(" -> ")[1]
-            if not stage.environment.service(service).is_running():
-                down.append(service)
-            elif (seconds := link.answer_s(timeout_s=ANSWER_WITHIN_S)) is None:
-                silent.append(link.name)
-            else:
-                answered.append(f"{link.name} answered in {seconds * 1000:.0f} ms")
+        links = _links_named(stage, aim)
+        up = [link for link in links if stage.environment.service(link.name.split(" -> ")[1]).is_running()]
+        if not up:
+            return Sign(present=False, evidence="cannot be seen: what the links lead to is down; their rules were read back")
+        # At once, not in turns: the next fault may be due while this one is looked at.
+        with ThreadPoolExecutor(max_workers=len(up), thread_name_prefix="chaoskit-hello") as pool:
+            answers = list(pool.map(lambda link: link.answer_s(timeout_s=ANSWER_WITHIN_S), up))
+        answered = [f"{link.name} answered in {s * 1000:.0f} ms" for link, s in zip(up, answers, strict=True) if s is not None]
         if answered:
             return Sign(present=False, evidence="; ".join(answered))
-        if silent:
-            return Sign(present=True, evidence=f"no answer through {', '.join(silent)}")
-        return Sign(present=False, evidence=f"cannot be seen: {', '.join(sorted(set(down)))} is down; its rules were read back")
+        return Sign(present=True, evidence=f"no answer through {', '.join(link.name for link in up)}")
 
 
 def _links_named(stage: Stage, aim: Aim) -> tuple[Link, ...]:

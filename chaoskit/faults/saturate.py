@@ -16,7 +16,8 @@ OVER_S = 1.0
 class Saturate:
     """Let `times` as many customers arrive as the profile asks for; capacity stays what it is.
 
-    Arrivals do not wait for answers, so a queue that grows is seen as it would be by customers. Healing lets the normal number arrive.
+    Arrivals do not wait for answers, so a queue that grows is seen as customers would see it.
+    Healing lets the normal number arrive.
     """
 
     kind: ClassVar[str] = "saturate"

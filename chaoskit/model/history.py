@@ -272,6 +272,9 @@ class HistoryReader:
     def _on_run(self, event: Event) -> None:
         self._run = dict(event)
 
+    def _on_facts(self, event: Event) -> None:
+        self._run["facts"] = event["facts"]
+
     def _on_opening(self, event: Event) -> None:
         self._opening = {str(a): _int(b) for a, b in _mapping(event["balances"]).items()}
 

@@ -38,22 +38,28 @@ class Place(Protocol):
     @property
     def service(self) -> str:
         """The name of the service that lives here."""
+
     @property
     def directory(self) -> Path:
         """A folder of the service's own, kept across a kill and a start, removed when the environment goes down."""
+
     @property
     def seed(self) -> int:
         """The seed of the run."""
+
     @property
     def options(self) -> Mapping[str, str]:
         """The environment's options as given by the document and the command line."""
 
     def own(self, port: str) -> tuple[str, int]:
         """The address the service must listen on."""
+
     def to(self, service: str, port: str) -> tuple[str, int]:
         """The address at which this service reaches another one: through the link's proxy where there is a link."""
+
     def program(self, name: str) -> str:
         """The path of a program (`postgres`, `patroni`, `etcd`, `python`). Raises `MissingPart`."""
+
     def write(self, name: str, text: str) -> Path:
         """Write a file into `directory` (mode 0600) and return its path."""
 
@@ -118,7 +124,6 @@ class GroupSpec:
     port: str
     read_role: RoleReader
     roles: tuple[str, ...] = ("primary", "standby")
-
 
 
 class Ledger(Protocol):

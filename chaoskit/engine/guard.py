@@ -1,0 +1,65 @@
+"""What may keep a run from starting, and what ends it early."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+from chaoskit.model.errors import Stopped, Unsupported
+from chaoskit.model.experiment import Experiment
+from chaoskit.model.history import History
+from chaoskit.model.protocols import Checker, Environment
+from chaoskit.model.verdict import Finding, Result
+
+LOAD_CAPABILITIES = frozenset({"surge"})
+"""What a load can do by itself, wherever the system runs."""
+
+
+class StopFlag:
+    """Asks a run to stop. `request` may be called from any thread and from a signal handler."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.reason = ""
+
+    def request(self, reason: str) -> None:
+        """Stop as soon as what is injected is healed. The first reason counts."""
+        self.reason = self.reason or reason
+        self._event.set()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait *seconds*. Raises `Stopped` at once when the run is to stop."""
+        if self._event.wait(max(0.0, seconds)):
+            raise Stopped(self.reason)
+
+
+def check_capabilities(experiment: Experiment, environment: Environment) -> None:
+    """Raises `Unsupported`, naming every fault that this environment cannot do. Nothing is started."""
+    able = environment.capabilities | LOAD_CAPABILITIES
+    problems = [
+        f"faults[{index}] {injection.fault.kind} needs {', '.join(sorted(missing))}"
+        for index, injection in enumerate(experiment.faults)
+        if (missing := injection.fault.needs - able)
+    ]
+    if problems:
+        raise Unsupported(
+            f"{experiment.source or experiment.title}: environment {environment.topology.name!r} on {environment.name!r} cannot do "
+            f"{'; '.join(problems)}; it can {', '.join(sorted(able))}: choose another place with --on or another fault"
+        )
+
+
+def not_steady(checks: Iterable[Checker], history: History) -> tuple[Finding, ...]:
+    """What speaks against injecting now: the findings of the steady state that did not pass."""
+    return tuple(finding for check in checks for finding in check.check(history) if finding.outcome is not Result.PASSED)
+
+
+def reason_to_abort(rules: Iterable[Checker], history: History) -> str:
+    """Why the run must end now, "" if it need not: the first rule that the history breaks."""
+    for rule in rules:
+        for finding in rule.check(history):
+            if finding.outcome is Result.FAILED:
+                return f"abort_if {finding.checker}: {finding.summary}"
+    return ""

@@ -1,0 +1,114 @@
+"""Turns a history into a verdict. Pure: a stored run can be judged again, also by newer checkers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from chaoskit.model import measures
+from chaoskit.model.experiment import Experiment
+from chaoskit.model.history import History
+from chaoskit.model.protocols import Checker
+from chaoskit.model.verdict import Finding, Result, Verdict, merge
+
+
+def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str) -> Verdict:
+    """The verdict on *history*: every expectation judged, the run's own problems merged in."""
+    findings = (*_steady(experiment, history), *(f for check in experiment.expect for f in _findings(check, history)))
+    problems = [(Result(problem.result), problem.text) for problem in history.problems]
+    if not history.complete and not problems:
+        problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
+    result = merge((*(finding.outcome for finding in findings), *(result for result, _ in problems)))
+    lost = next((f for f in findings if "lost_operations" in f.measures), None)
+    journeys = sorted({operation.journey for operation in history.operations})
+    was_hit = history.first_injected_ns is not None
+    outage_s = {journey: round(measures.outage_s(history, journey), 3) for journey in journeys} if was_hit else {}
+    return Verdict(
+        result=result,
+        findings=findings,
+        title=experiment.title,
+        problems=tuple(text for _, text in problems),
+        rto_s=max(outage_s.values(), default=None),
+        outage_s=outage_s,
+        availability={journey: round(measures.availability(history, journey), 5) for journey in journeys},
+        rpo_operations=_whole(lost, "lost_operations"),
+        rpo_amount=_whole(lost, "lost_amount"),
+        faults=tuple(_fault_rows(history)),
+        operations=dict(sorted(Counter(operation.outcome.value for operation in history.operations).items())),
+        settled=dict(sorted(Counter(history.final.settled.values()).items())) if history.final else {},
+        seed=seed,
+        reproduce=reproduce,
+        not_shown=tuple(_not_shown(experiment, history)),
+    )
+
+
+def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:
+    """The steady state before the first injection. Not steady means nothing was shown, not that the bank failed."""
+    end_ns = history.first_injected_ns or (history.load_ended_ns or 0)
+    before = history.due_between(0, end_ns)
+    return tuple(
+        replace(
+            finding,
+            checker=f"steady-state {finding.checker}",
+            outcome=Result.INCONCLUSIVE if finding.outcome is Result.FAILED else finding.outcome,
+        )
+        for check in experiment.steady_state
+        for finding in _findings(check, before)
+    )
+
+
+def _findings(check: Checker, history: History) -> tuple[Finding, ...]:
+    """What *check* says. A checker that breaks or says nothing has proven nothing."""
+    try:
+        findings = check.check(history)
+    except Exception as error:
+        findings = (_proves_nothing(check, f"the checker itself broke: {type(error).__name__}: {error}"),)
+    return findings or (_proves_nothing(check, "the checker said nothing"),)
+
+
+def _proves_nothing(check: Checker, summary: str) -> Finding:
+    return Finding(checker=check.name, outcome=Result.INCONCLUSIVE, summary=summary)
+
+
+def _fault_rows(history: History) -> list[dict[str, object]]:
+    def at(time_ns: int | None) -> float | None:
+        return None if time_ns is None else round(history.seconds(time_ns), 3)
+
+    return [
+        {
+            "fault": fault.fault,
+            "kind": fault.kind,
+            "targets": list(fault.targets),
+            "due_at_s": at(fault.due_ns),
+            "injected_at_s": at(fault.injecting_ns),
+            "late_ms": None if fault.injecting_ns is None else round((fault.injecting_ns - fault.due_ns) / 1e6, 1),
+            "effect_seen": fault.effect_seen,
+            "evidence": fault.evidence,
+            "healed_at_s": at(fault.healed_ns),
+            "heal_evidence": fault.heal_evidence,
+            "error": fault.error,
+        }
+        for fault in history.faults
+    ]
+
+
+def _whole(finding: Finding | None, name: str) -> int | None:
+    value = finding.measures.get(name) if finding else None
+    return value if isinstance(value, int) else None
+
+
+def _not_shown(experiment: Experiment, history: History) -> list[str]:
+    lines = []
+    if experiment.faults:
+        kinds = ", ".join(dict.fromkeys(injection.fault.kind for injection in experiment.faults))
+        lines.append(f"anything beyond this one schedule of {kinds} under {experiment.load.arrivals_per_s:g} customers a second")
+    else:
+        lines.append("how the system behaves when something breaks: no fault was asked for")
+    if any(injection.fault.kind in {"kill", "pause"} for injection in experiment.faults):
+        lines.append("a power cut: processes were stopped, what the kernel held was kept")
+    if history.final is None:
+        lines.append("whether the money is right: the ledger was not read")
+    elif len(history.final.digests) == 1:
+        lines.append(f"that the copies agree: only {', '.join(history.final.digests)} answered at the end")
+    lines.append("that any rule or law is met: this is evidence of one run, not a certificate")
+    return lines

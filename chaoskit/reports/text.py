@@ -1,0 +1,96 @@
+"""The verdict as text that a person reads in ten seconds: what broke, who took over, is the money right, how to do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaoskit.model.verdict import Finding, Result, Verdict
+
+WORDS = {
+    Result.PASSED: "PASSED",
+    Result.FAILED: "FAILED",
+    Result.INCONCLUSIVE: "INCONCLUSIVE",
+    Result.ABORTED: "ABORTED",
+    Result.ERROR: "ERROR",
+}
+MARKS = {Result.PASSED: "ok  ", Result.FAILED: "FAIL", Result.INCONCLUSIVE: "?   "}
+EVIDENCE_SHOWN = 3
+
+
+def text_report(verdict: Verdict, *, folder: str, seconds: float | None = None) -> str:
+    """The whole report, ending with how to run it again. Pure; lines are at most about 120 characters."""
+    return "\n".join(_lines(verdict, folder, seconds)) + "\n"
+
+
+def _lines(verdict: Verdict, folder: str, seconds: float | None) -> Iterator[str]:
+    took = "" if seconds is None else f" (took {seconds:.0f} s)"
+    yield f"{WORDS[verdict.result]}: {verdict.title}{took}"
+    for problem in verdict.problems:
+        yield f"  ! {problem}"
+    yield from _broken(verdict)
+    yield from _service(verdict)
+    yield from _money(verdict)
+    yield ""
+    yield from _findings(verdict)
+    if verdict.not_shown:
+        yield ""
+        yield "Not shown by this run: " + "; ".join(verdict.not_shown) + "."
+    yield ""
+    yield f"Run folder:  {folder}"
+    yield f"Run again:   {verdict.reproduce}"
+
+
+def _broken(verdict: Verdict) -> Iterator[str]:
+    for fault in verdict.faults:
+        targets = ", ".join(str(t) for t in _list(fault["targets"])) or "nothing yet"
+        begun, healed = fault["injected_at_s"], fault["healed_at_s"]
+        if begun is None:
+            yield f"  Not broken: {fault['kind']} (due at {fault['due_at_s']} s) was never injected"
+            continue
+        seen = "effect seen" if fault["effect_seen"] else "effect NOT seen"
+        until = f"healed at {healed} s" if healed is not None else "NOT HEALED"
+        yield f"  Broken:  {fault['kind']} of {targets} at {begun} s, {seen}; {until}"
+
+
+def _service(verdict: Verdict) -> Iterator[str]:
+    if verdict.outage_s:
+        yield "  Without service:  " + ", ".join(f"{journey} {s:.1f} s" for journey, s in verdict.outage_s.items())
+    takeover = next((f for f in verdict.findings if f.checker == "takeover"), None)
+    if takeover:
+        yield f"  Took over:  {takeover.summary}"
+
+
+def _money(verdict: Verdict) -> Iterator[str]:
+    if verdict.rpo_operations is None:
+        yield "  Money:  could not be judged"
+    else:
+        amount = verdict.rpo_amount or 0
+        yield f"  Money lost:  {verdict.rpo_operations} acknowledged operations, amount {amount:,}"
+    counts = verdict.operations
+    unknown = counts.get("info", 0)
+    settled = ", ".join(f"{count} {_SETTLED.get(how, how)}" for how, count in verdict.settled.items())
+    yield (
+        f"  Operations:  {counts.get('ok', 0)} ok, {counts.get('fail', 0)} refused without effect, {unknown} without an answer"
+        + (f" (in the books: {settled})" if settled else "")
+    )
+
+
+_SETTLED = {"applied": "carried out", "refused": "refused", "tombstone": "never happened and can no longer happen"}
+
+
+def _findings(verdict: Verdict) -> Iterator[str]:
+    for finding in verdict.findings:
+        yield f"  {MARKS.get(finding.outcome, '?   ')}  {finding.checker}: {finding.summary}"
+        if finding.outcome is not Result.PASSED:
+            yield from _evidence(finding)
+
+
+def _evidence(finding: Finding) -> Iterator[str]:
+    for line in finding.evidence[:EVIDENCE_SHOWN]:
+        yield f"          {line}"
+    if len(finding.evidence) > EVIDENCE_SHOWN:
+        yield f"          and {len(finding.evidence) - EVIDENCE_SHOWN} more in verdict.json"
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
