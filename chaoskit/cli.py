@@ -1,5 +1,257 @@
-"""The command line (being written)."""
+"""The command line. What a command needs is imported when that command runs: `--version` and `--help` cost almost nothing.
+
+Exit codes: 0 passed, 1 failed, 2 usage or invalid document, 3 inconclusive, 4 aborted (healed), 5 error.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from chaoskit.engine.guard import StopFlag
+    from chaoskit.model.verdict import Verdict
+    from chaoskit.registry import Registry
+
+USAGE = 2
+ABORTED = 4
+KINDS = ("experiments", "faults", "checks", "environments", "profiles", "probes", "defects")
 
 
-def main() -> int:
-    return 2
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. Errors go to standard error, one line each where one line is enough."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words == ["--version"]:
+        from chaoskit import __version__
+
+        print(f"chaoskit {__version__}")
+        return 0
+    from chaoskit.model.errors import ChaoskitError
+
+    try:
+        parsed = _parser().parse_args(words)
+        command: object = parsed.command
+        assert callable(command)
+        code = command(parsed)
+        assert isinstance(code, int)
+        return code
+    except ChaoskitError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("stopped before anything was started", file=sys.stderr)
+        return ABORTED
+    except BrokenPipeError:
+        # The reader of our output has left (`chaoskit list | head`); keep the interpreter from complaining at exit.
+        sys.stdout = None
+        return 0
+
+
+def _run(given: argparse.Namespace) -> int:
+    from chaoskit import wiring
+    from chaoskit.registry import Registry
+
+    registry = Registry()
+    request = wiring.Request(
+        path=given.file, seed=given.seed, runs=given.runs, on=given.on, options=_pairs(given.option, "--option"),
+        variables=_pairs(given.var, "--var"),
+    )  # fmt: skip
+    experiment = wiring.read(request, registry)
+    seed = request.with_seed()
+    if given.dry_run:
+        print(wiring.schedule_text(experiment, registry, seed=seed))
+        return 0
+    import time
+
+    from chaoskit.engine.guard import StopFlag
+    from chaoskit.reports.progress import progress_for
+    from chaoskit.reports.text import text_report
+
+    stop = StopFlag()
+    _stop_on_signals(stop)
+    progress = progress_for(sys.stderr)
+    progress.say(f"{experiment.title} (seed {seed})")
+    started = time.monotonic()
+    verdict, folder = wiring.carry_out(request, experiment, registry, seed=seed, progress=progress, stop=stop)
+    progress.close()
+    if given.json:
+        print(folder.verdict.read_text(encoding="utf-8"), end="")
+    else:
+        print(text_report(verdict, folder=str(folder.path), seconds=time.monotonic() - started), end="")
+    return verdict.result.exit_code
+
+
+def _validate(given: argparse.Namespace) -> int:
+    from chaoskit import wiring
+    from chaoskit.model.errors import InvalidDocument
+    from chaoskit.registry import Registry
+
+    registry, code = Registry(), 0
+    for path in given.file:
+        request = wiring.Request(
+            path=path, on=given.on, options=_pairs(given.option, "--option"), variables=_pairs(given.var, "--var")
+        )
+        try:
+            experiment = wiring.read(request, registry)
+        except InvalidDocument as error:
+            print(error, file=sys.stderr)
+            code = USAGE
+        else:
+            print(f"{path}: valid: {experiment.title}")
+    return code
+
+
+def _list(given: argparse.Namespace) -> int:
+    from chaoskit.registry import Registry
+
+    registry = Registry()
+    for kind in (given.kind,) if given.kind else KINDS:
+        rows = _rows(kind, registry)
+        if not given.kind:
+            print(f"{kind}:")
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, says in rows:
+            print(f"  {name:{width}}  {says}")
+    return 0
+
+
+def _rows(kind: str, registry: Registry) -> Sequence[tuple[str, str]]:
+    from chaoskit import registry as module
+
+    if kind == "defects":
+        return tuple(module.defects().items())
+    if kind == "experiments":
+        from chaoskit import documents
+
+        return tuple((name, documents.read(path, registry=registry).title) for name, path in module.experiments().items())
+    return registry.described(kind)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from chaoskit import wiring
+    from chaoskit.engine.store import verdict_json
+    from chaoskit.registry import Registry
+
+    verdict = wiring.judge_again(given.run, Registry())
+    _print_verdict(verdict, given.run, as_json=given.json, to_json=verdict_json)
+    return verdict.result.exit_code
+
+
+def _print_verdict(verdict: Verdict, folder: Path, *, as_json: bool, to_json: object) -> None:
+    import json
+
+    from chaoskit.reports.text import text_report
+
+    assert callable(to_json)
+    if as_json:
+        print(json.dumps(to_json(verdict), indent=2, ensure_ascii=False))
+    else:
+        print(text_report(verdict, folder=str(folder)), end="")
+
+
+def _schema(given: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes the same
+    import json
+
+    from chaoskit import documents
+
+    print(json.dumps(documents.schema(), indent=2))
+    return 0
+
+
+def _load(given: argparse.Namespace) -> int:
+    from chaoskit.loads import tool
+
+    return tool.run(given)
+
+
+def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
+    from chaoskit.environments.doctor import examine
+
+    found = examine()
+    width = max(len(line.what) for line in found)
+    for line in found:
+        print(f"{'ok     ' if line.is_there else 'MISSING'}  {line.what:{width}}  {line.says}")
+    missing = [line for line in found if line.is_needed and not line.is_there]
+    print()
+    if missing:
+        print(f"The process environment cannot run the bank here: {', '.join(line.what for line in missing)} missing.")
+        return 1
+    print("The process environment can run the bank here.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser(
+        prog="chaoskit",
+        description="Breaks a banking service on purpose and says whether the backup took over and the money is right.",
+        epilog="exit codes: 0 passed, 1 failed, 2 usage or invalid document, 3 inconclusive, 4 aborted and healed, 5 error",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit (alone on the line)")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: object, says: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=says, description=says[0].upper() + says[1:] + ".")
+        made.set_defaults(command=command)
+        return made
+
+    run = add("run", _run, "run one experiment and print the verdict")
+    run.add_argument("file", type=Path, help="an experiment document, such as experiments/database_failover.chaos.yaml")
+    run.add_argument("--seed", type=int, help="the seed of every random choice (drawn and printed if not given)")
+    run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default: runs)")
+    run.add_argument("--json", action="store_true", help="print verdict.json instead of text")
+    run.add_argument("--dry-run", action="store_true", help="print the schedule and start nothing")
+    validate = add("validate", _validate, "read documents and report every mistake; starts nothing")
+    validate.add_argument("file", type=Path, nargs="+")
+    for command in (run, validate):
+        command.add_argument("--on", metavar="PLACE", help="where to run the environment (default: process)")
+        command.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the environment")
+        command.add_argument("--var", action="append", default=[], metavar="NAME=VALUE", help="a value for ${NAME} in the document")
+    listing = add("list", _list, "list what there is: experiments, faults, checks, environments, profiles, probes, defects")
+    listing.add_argument("kind", nargs="?", choices=KINDS)
+    check = add("check", _check, "judge a stored run again; starts nothing")
+    check.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as one below runs/")
+    check.add_argument("--json", action="store_true", help="print the verdict as JSON instead of text")
+    from chaoskit.loads.tool import add_arguments
+
+    add_arguments(add("load", _load, "send requests to one URL at a fixed rate and record each of them"))
+    add("schema", _schema, "print the JSON Schema of experiment documents, for editors")
+    add("doctor", _doctor, "say what this machine can do and what is missing")
+    return parser
+
+
+def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
+    from chaoskit.model.errors import UsageError
+
+    pairs: dict[str, str] = {}
+    for pair in given:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise UsageError(f"{option} {pair!r}: expected NAME=VALUE")
+        if name in pairs:
+            raise UsageError(f"{option} {pair!r}: {name!r} was given before as {pairs[name]!r}; give it once")
+        pairs[name] = value
+    return pairs
+
+
+def _stop_on_signals(stop: StopFlag) -> None:
+    """Ctrl-C and SIGTERM ask the run to stop; it heals and exits 4. The handler only sets a flag, so it may come at any moment."""
+    import signal
+
+    def ask(number: int, frame: object) -> None:  # noqa: ARG001 - the shape is signal's
+        if stop.is_set():
+            print("still healing; what was injected is in undo.jsonl of the run folder", file=sys.stderr)
+        stop.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

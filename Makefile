@@ -1,0 +1,64 @@
+# `make` alone lists the targets. Everything the checkout needs goes into .venv/; nothing is installed elsewhere
+# except Toxiproxy, which is built once into the user's cache folder.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+SEED ?=
+FAILOVER := experiments/database_failover.chaos.yaml
+
+.PHONY: help setup demo test unit check format bench clean distclean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
+
+setup: $(READY) ## make .venv with everything that the checkout needs
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with the venv module was found; on Debian: apt install python3-venv, or set PYTHON=" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## break a real bank's database under load and say whether the money is right
+	$(BIN)/chaoskit run $(FAILOVER) $(if $(SEED),--seed $(SEED))
+
+test: $(READY) ## everything: checks, unit tests and whole experiments on real services
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+unit: $(READY) ## the quick tests only
+	$(BIN)/python -m pytest -m 'not whole'
+
+check: $(READY) ## lint, format, strict types, architecture and unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -m 'not whole'
+
+format: $(READY) ## put the code into its standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
+	$(BIN)/python tests/bench/bench_start.py --peers .bench/venv
+	$(BIN)/python tests/bench/bench_load.py --peers .bench/venv
+	$(BIN)/python tests/bench/bench_injection.py
+
+.bench/.ready: pyproject.toml
+	$(PYTHON) -m venv .bench/venv
+	.bench/venv/bin/python -m pip install --quiet --disable-pip-version-check locust chaostoolkit
+	@touch .bench/.ready
+
+clean: ## remove runs, caches and builds
+	rm -rf runs dist build .mypy_cache .ruff_cache .pytest_cache .bench
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## the same, and .venv
+	rm -rf .venv

@@ -1,0 +1,306 @@
+"""Fakes for tests of the engine and of other teams' parts: a system in memory that obeys, or refuses in a chosen way.
+
+A fake stands only where a contract test holds the real part to the same behaviour.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from chaoskit.model.errors import CannotHeal, CannotInject, LoadFailed, Unsupported
+from chaoskit.model.history import Event, History, LoadCounts, Outcome
+from chaoskit.model.protocols import Aim, LoadPlan, Sign, Stage, Undo
+from chaoskit.model.topology import Command, Ledger, LedgerState, LinkSpec, Place, Port, ServiceSpec, Topology
+from chaoskit.model.verdict import Finding, Result
+
+
+def fake_topology(*, services: tuple[str, ...] = ("front", "back"), ledger: Ledger | None = None) -> Topology:
+    """A topology that starts nothing: services in a row, each calling the next."""
+    return Topology(
+        name="fake",
+        services=tuple(ServiceSpec(name=name, ports=(Port("http", b"?"),), command=_no_command) for name in services),
+        links=tuple(LinkSpec(client=client, service=service, ports=("http",)) for client, service in itertools.pairwise(services)),
+        entry=(services[0], "http"),
+        journeys="chaoskit.testing:no_journeys",
+        journey_names=("visit",),
+        ledger=None if ledger is None else lambda _address: ledger,
+        opening=None if ledger is None else lambda _seed, _options: {"A": 100, "B": 0},
+    )
+
+
+def _no_command(place: Place) -> Command:
+    raise AssertionError(f"{place.service} is a fake and is never started")
+
+
+def no_journeys(options: Mapping[str, str], seed: int) -> Mapping[str, object]:  # noqa: ARG001 - the shape is the protocol's
+    """No journeys: the fake load does not load any."""
+    return {}
+
+
+@dataclass(slots=True)
+class FakeService:
+    """A service that is `running`, `paused` or `killed`. `refuses` names verbs that raise."""
+
+    name: str
+    state: str = "running"
+    refuses: frozenset[str] = frozenset()
+    calls: list[str] = field(default_factory=list)
+
+    def kill(self) -> None:
+        self._do("kill", "killed", CannotInject)
+
+    def start(self) -> None:
+        self._do("start", "running", CannotHeal)
+
+    def pause(self) -> None:
+        self._do("pause", "paused", CannotInject)
+
+    def resume(self) -> None:
+        self._do("resume", "running", CannotHeal)
+
+    def is_running(self) -> bool:
+        return self.state == "running"
+
+    def _do(self, verb: str, state: str, error: type[Exception]) -> None:
+        self.calls.append(verb)
+        if verb in self.refuses:
+            raise error(f"{self.name}: {verb} was refused, as the test asked")
+        self.state = state
+
+
+@dataclass(slots=True)
+class FakeLink:
+    """A link that is open or cut. `is_deaf` makes every cut do nothing, as a misspelt toxic would."""
+
+    name: str
+    is_cut: bool = False
+    is_deaf: bool = False
+    delay_s: float = 0.0
+
+    def cut(self, *, direction: str) -> None:
+        assert direction in {"both", "requests", "answers"}
+        self.is_cut = not self.is_deaf
+
+    def slow(self, *, latency_s: float, jitter_s: float, direction: str) -> None:
+        assert direction in {"both", "requests", "answers"}
+        assert jitter_s >= 0
+        self.delay_s = 0.0 if self.is_deaf else latency_s
+
+    def restore(self) -> None:
+        self.is_cut, self.delay_s = False, 0.0
+
+    def answer_s(self, *, timeout_s: float) -> float | None:
+        return None if self.is_cut or self.delay_s > timeout_s else 0.001 + self.delay_s
+
+
+class FakeEnvironment:
+    """A system in memory. `services` and `links_by_name` are there for the test to look at and to break."""
+
+    name = "fake"
+
+    def __init__(self, topology: Topology | None = None, *, ledger: Ledger | None = None) -> None:
+        self.topology = topology or fake_topology(ledger=ledger)
+        self.capabilities = frozenset({"kill", "pause", "cut", "slow"})
+        self.services = {name: FakeService(name) for name in self.topology.service_names}
+        self.links_by_name = {f"{s.client} -> {s.service}": FakeLink(f"{s.client} -> {s.service}") for s in self.topology.links}
+        self.is_up = False
+        self.undone: list[Undo] = []
+        self.up_error: Exception | None = None
+        self.down_error: Exception | None = None
+        self._ledger = ledger
+
+    def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        assert not is_stopping()
+        say("fake services are up")
+        if self.up_error:
+            raise self.up_error
+        self.is_up = True
+
+    def down(self) -> None:
+        self.is_up = False
+        if self.down_error:
+            raise self.down_error
+
+    def service(self, name: str) -> FakeService:
+        return self.services[self.resolve(name)]
+
+    def links(self, one: str, other: str) -> tuple[FakeLink, ...]:
+        names = (f"{one} -> {other}", f"{other} -> {one}")
+        return tuple(self.links_by_name[name] for name in names if name in self.links_by_name)
+
+    def resolve(self, name: str) -> str:
+        if name not in self.services:
+            raise Unsupported(f"{name!r} is no service of the fake environment")
+        return name
+
+    def undo(self, undo: Undo) -> None:
+        self.undone.append(undo)
+        if undo.verb == "restore":
+            self.links_by_name[undo.target].restore()
+        else:
+            getattr(self.services[undo.target], undo.verb)()
+
+    def address(self, service: str, port: str) -> tuple[str, int]:
+        assert service in self.services, f"{service!r} ({port}) is no service of the fake environment"
+        return ("127.0.0.1", 9)
+
+    def ledger(self) -> Ledger | None:
+        return self._ledger
+
+    def facts(self) -> Mapping[str, str]:
+        return {"fake": "1"}
+
+
+class FakeLoad:
+    """Writes an operation into the history every 10 ms; `answer` says how each ended, from the state of the system."""
+
+    def __init__(self, answer: Callable[[], Outcome] = lambda: Outcome.OK) -> None:
+        self.answer = answer
+        self.times = 1.0
+        self.dies_after: int | None = None
+        self.deaf = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._plan: LoadPlan | None = None
+        self._sent = 0
+
+    def start(self, plan: LoadPlan, *, timeout_s: float) -> None:
+        assert timeout_s > 0
+        self._plan = plan
+
+    def begin(self) -> int:
+        zero_ns = time.monotonic_ns()
+        self._thread = threading.Thread(target=self._write, args=(zero_ns,), name="fake-load")
+        self._thread.start()
+        return zero_ns
+
+    def is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def surge(self, times: float) -> None:
+        if not self.deaf:
+            self.times = times
+
+    def sent_per_s(self, *, over_s: float) -> float:
+        assert over_s > 0
+        return 100.0 * self.times
+
+    def planned_per_s(self) -> float:
+        return 100.0
+
+    def finish(self, *, drain_s: float) -> LoadCounts:
+        assert drain_s >= 0
+        assert self._plan is not None
+        died = not self.is_running()
+        self.close()
+        if died:
+            raise LoadFailed("the fake load died, as the test asked")
+        _append(Path(self._plan.history), {"event": "load", "scheduled": self._sent, "sent": self._sent, "finished": self._sent,
+                                           "drained": True})  # fmt: skip
+        return LoadCounts(scheduled=self._sent, sent=self._sent, finished=self._sent, drained=True)
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join(5)
+
+    def _write(self, zero_ns: int) -> None:
+        assert self._plan is not None
+        path = Path(self._plan.history)
+        while not self._stop.wait(max(0.0, (zero_ns + self._sent * 10_000_000 - time.monotonic_ns()) / 1e9)):
+            if self._sent == self.dies_after:
+                return
+            number, now = self._sent, time.monotonic_ns()
+            self._sent += 1
+            outcome = self.answer()
+            status = 200 if outcome is Outcome.OK else 0
+            _append(
+                path,
+                {"event": "invoked", "operation": number, "journey": "visit", "attempt": 1, "due_ns": now, "start_ns": now},
+                {"event": "completed", "operation": number, "attempt": 1, "end_ns": now + 1, "outcome": outcome.value,
+                 "status": status},
+            )  # fmt: skip
+
+
+def _append(path: Path, *events: Event) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write("".join(json.dumps(event) + "\n" for event in events))
+
+
+class FakeLedger:
+    """A ledger that always reads the same, unless `states` says otherwise, one state a read."""
+
+    def __init__(self, *states: LedgerState) -> None:
+        self.states = list(states)
+        self.open = 0
+        self.settled: list[str] = []
+
+    def settle(self, keys: tuple[str, ...], *, timeout_s: float) -> Mapping[str, str]:
+        assert timeout_s > 0
+        self.settled.extend(keys)
+        return dict.fromkeys(keys, "tombstone")
+
+    def open_transactions(self, *, timeout_s: float) -> int:
+        assert timeout_s > 0
+        return self.open
+
+    def read(self, *, timeout_s: float) -> LedgerState:
+        assert timeout_s > 0
+        return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def digests(self, *, timeout_s: float) -> Mapping[str, str]:
+        assert timeout_s > 0
+        return {"one": "d", "other": "d"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoFault:
+    """A fault that does nothing at all and says so when it is looked at: no run that has it may pass."""
+
+    kind: ClassVar[str] = "no-fault"
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def aim(self, stage: Stage) -> Aim:
+        assert stage
+        return Aim(targets=("nothing",), undo=())
+
+    def inject(self, stage: Stage, aim: Aim) -> None:
+        assert stage
+        assert aim
+
+    def observe(self, stage: Stage, aim: Aim) -> Sign:
+        assert stage
+        assert aim
+        return Sign(present=False, evidence="nothing was done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedChecker:
+    """A checker that always says the same."""
+
+    name: ClassVar[str] = "fixed"
+    outcome: Result = Result.PASSED
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        assert history
+        return (Finding(checker=self.name, outcome=self.outcome, summary=f"always {self.outcome.value}"),)
+
+
+@dataclass(slots=True)
+class SilentProgress:
+    """Keeps what was said."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def tick(self, history: History) -> None:
+        assert history

@@ -1,0 +1,126 @@
+"""Puts an experiment's parts together and runs it: what every door does, in one place.
+
+Nothing that an environment or a load needs is imported before an experiment really runs.
+"""
+
+from __future__ import annotations
+
+import random
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from chaoskit.engine.guard import StopFlag, check_capabilities
+from chaoskit.engine.judge import judge
+from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.store import RunFolder
+from chaoskit.model.experiment import Experiment
+from chaoskit.model.protocols import Environment, Probe, Progress
+from chaoskit.model.verdict import Verdict
+from chaoskit.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a door was asked to run. `seed` None draws one, which is printed and stored."""
+
+    path: Path
+    seed: int | None = None
+    runs: Path = Path("runs")
+    on: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def with_seed(self) -> int:
+        return random.randrange(1, 1_000_000) if self.seed is None else self.seed
+
+    def reproduce(self, seed: int) -> str:
+        """The command that runs the same again."""
+        words = ["chaoskit", "run", str(self.path), "--seed", str(seed)]
+        words += ["--on", self.on] if self.on else []
+        words += [word for name, value in self.options.items() for word in ("--option", f"{name}={value}")]
+        words += [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
+        return shlex.join(words)
+
+
+def read(request: Request, registry: Registry) -> Experiment:
+    """The experiment of a request. Raises `InvalidDocument` with every mistake."""
+    from chaoskit import documents
+
+    return documents.read(request.path, registry=registry, variables=request.variables, options=request.options, on=request.on)
+
+
+def carry_out(
+    request: Request, experiment: Experiment, registry: Registry, *, seed: int, progress: Progress, stop: StopFlag
+) -> tuple[Verdict, RunFolder]:
+    """Run *experiment*. Raises `UsageError` and `Unsupported` before anything is started; from then on the verdict says it."""
+    from chaoskit.loads.process import OpenLoop
+
+    topology = registry.topology(experiment.environment.use)
+    place = cast("Callable[..., Environment]", registry.place(experiment.environment.on))
+    options = experiment.environment.options
+    # A place is asked what it can do before there is a folder: what cannot be run leaves nothing behind.
+    check_capabilities(experiment, place(topology, seed=seed, options=options, logs=request.runs))
+    folder = RunFolder.create(request.runs, experiment, seed=seed)
+    cast_of_run = Cast(
+        environment=place(topology, seed=seed, options=options, logs=folder.logs),
+        load=OpenLoop(log=folder.logs / "load.log"),
+        probes=tuple(cast("Callable[[], Probe]", part.load())() for part in registry.parts("probes")),
+        progress=progress,
+        stop=stop,
+    )
+    verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=request.reproduce(seed))
+    return verdict, folder
+
+
+def judge_again(path: Path, registry: Registry) -> Verdict:
+    """Judge a stored run by the checkers of today. Starts nothing and changes nothing in the folder.
+
+    Raises `NoHistory`, and `InvalidDocument` when the stored experiment can no longer be read.
+    """
+    from chaoskit import documents
+
+    folder = RunFolder(path)
+    history = folder.read_history()
+    stored = history.run.get("options")
+    options = {str(k): str(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
+    on = history.run.get("on")
+    experiment = documents.read(folder.experiment, registry=registry, options=options, on=str(on) if on else None)
+    seed = history.run.get("seed")
+    return judge(
+        experiment, history, seed=seed if isinstance(seed, int) else 0, reproduce=f"chaoskit check {shlex.quote(str(path))}"
+    )
+
+
+def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> str:
+    """What would be done and when, for `--dry-run`. Pure: starts nothing."""
+    from chaoskit.engine.schedule import plan
+
+    topology = registry.topology(experiment.environment.use)
+    schedule = plan(experiment, seed=seed)
+    load = experiment.load
+    mix = ", ".join(f"{journey} {weight:g}" for journey, weight in load.mix.items())
+    lines = [
+        f"{experiment.title} (seed {seed})",
+        f"environment {topology.name}: {', '.join(topology.service_names)}",
+        f"load: {load.arrivals_per_s:g} customers a second for {load.duration_s:g} s; {mix}",
+        *(f"  {step.at_s:7.2f} s  {step.times:g} times the normal rate" for step in load.steps),
+        "timeline:",
+    ]
+    for entry in schedule.entries:
+        fault = ", ".join(f"{k} {v}" for k, v in _fields(entry.injection.fault))
+        lines.append(
+            f"  {entry.at_s:7.2f} s  {entry.act.value:6}  {entry.fault}  {fault if entry.act.value == 'inject' else ''}".rstrip()
+        )
+    lines.append(f"  {schedule.ends_s:7.2f} s  the load ends; whatever is still injected is healed, the last first")
+    lines.append(f"judged by: {', '.join(check.name for check in experiment.expect)}")
+    return "\n".join(lines)
+
+
+def _fields(fault: object) -> list[tuple[str, object]]:
+    import dataclasses
+
+    assert dataclasses.is_dataclass(fault)
+    return [(field.name, getattr(fault, field.name)) for field in dataclasses.fields(fault)]
