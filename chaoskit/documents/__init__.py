@@ -1,0 +1,6 @@
+"""Experiment documents: YAML in, a frozen `Experiment` out, or every mistake with its place. Starts nothing."""
+
+from chaoskit.documents.reading import read, read_text
+from chaoskit.documents.schema import schema
+
+__all__ = ["read", "read_text", "schema"]

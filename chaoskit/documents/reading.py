@@ -1,0 +1,285 @@
+"""An experiment document -> a frozen `Experiment`, or one `InvalidDocument` with every mistake and its place.
+
+Names are checked against what the registry says of the environment; nothing is started. The methods of `_Reader` return
+None for what is wrong, after they have added the problem, and stand in the order of a document.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaoskit.documents.fields import LONGEST_TEXT, Fields
+from chaoskit.documents.parts import Parts, Scope
+from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar, Tree, parse
+from chaoskit.model.errors import InvalidDocument
+from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
+from chaoskit.model.topology import Topology
+from chaoskit.model.units import Unit
+from chaoskit.registry import Registry, not_one_of
+
+VERSION = 1
+
+LARGEST_FILE = 1 << 20
+"""The reference experiments have about 2 KiB; what is larger than 1 MiB is some other file."""
+
+DOCUMENT = {
+    "chaoskit": "1, the version of the format",
+    "title": "one line of text",
+    "reason": "text: why this is tried, in plain language",
+    "incident": "the name of a published incident, such as gocardless-2017",
+    "environment": "a name such as bank, or {use: …, on: …, options: {…}}",
+    "load": "{arrivals_per_s: …, duration: …, mix: {…}}",
+    "steady_state": "a list of checks",
+    "faults": "a list of faults",
+    "expect": "a list of checks, such as [money]: without expectations a run shows nothing",
+    "abort_if": "a list of checks",
+}
+ENVIRONMENT = {
+    "use": "the name of an environment, or 'module:name'",
+    "on": "the name of a place, such as process",
+    "options": "a mapping of options to their values",
+}
+LOAD = {
+    "arrivals_per_s": "a number per second",
+    "duration": "a duration such as 250ms, 5s or 1m30s",
+    "mix": "a mapping of journeys to their weights, such as {balance: 5, transfer: 3}",
+    "profile": "a name such as steady, or a list of {at: …, times: …}",
+}
+STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
+REQUIRED = frozenset({"chaoskit", "title", "environment", "load", "expect"})
+LOAD_REQUIRED = frozenset({"arrivals_per_s", "duration", "mix"})
+
+
+def read(
+    path: Path | str,
+    *,
+    registry: Registry,
+    variables: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    on: str | None = None,
+) -> Experiment:
+    """Read the document in a file. *options* and *on* are the command line's: they go before what the document says.
+
+    Raises `InvalidDocument` with every mistake; a file that cannot be read is one too.
+    """
+    text = _text(Path(path), Problems(file=str(path)))
+    return read_text(text, file=str(path), registry=registry, variables=variables, options=options, on=on)
+
+
+def read_text(
+    text: str,
+    *,
+    registry: Registry,
+    file: str = "",
+    variables: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    on: str | None = None,
+) -> Experiment:
+    """The same for a document that is at hand as text. *file* is what messages call it."""
+    problems = Problems(file=file)
+    tree = parse(text, variables=variables or {}, problems=problems)
+    reader = _Reader(registry, problems, options=options or {}, on=on)
+    experiment = reader.experiment(tree) if tree.root is not None else None
+    if problems.found or experiment is None:
+        raise InvalidDocument(tuple(sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))))
+    return experiment
+
+
+def _text(path: Path, problems: Problems) -> str:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+            problems.add_at(f"is {kind}; expected an experiment document such as database_failover.chaos.yaml")
+        else:
+            with path.open("rb") as file:
+                content = file.read(LARGEST_FILE + 1)
+            if len(content) <= LARGEST_FILE:
+                return content.decode("utf-8-sig")
+            problems.add_at(f"is larger than {LARGEST_FILE >> 20} MiB; expected an experiment document")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        problems.add_at(f"byte {error.object[error.start]:#04x} is not UTF-8; save the file as UTF-8", line=line, column=column)
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        problems.add_at(f"cannot be read: {getattr(error, 'strerror', None) or error}; name an experiment document")
+    raise InvalidDocument(tuple(problems.found))
+
+
+class _Reader:
+    def __init__(self, registry: Registry, problems: Problems, *, options: Mapping[str, str], on: str | None) -> None:
+        self._registry = registry
+        self._fields = Fields(problems)
+        self._options = options
+        self._on = on
+
+    def experiment(self, tree: Tree) -> Experiment | None:
+        assert tree.root is not None
+        given = self._fields.table(tree.root, DOCUMENT, required=REQUIRED, what="an experiment, beginning with 'chaoskit: 1'")
+        if given is None:
+            return None
+        self._version(given.get("chaoskit"))
+        title = self._fields.text(given.get("title"), longest=LONGEST_TEXT // 20, is_line=True)
+        reason = self._fields.text(given.get("reason"))
+        incident = self._fields.text(given.get("incident"), longest=LONGEST_TEXT // 20, is_line=True)
+        environment, topology = self._environment(given.get("environment"))
+        load, mix, duration_s = self._load(given.get("load"), topology)
+        parts = Parts(self._registry, self._fields, Scope(topology=topology, mix=mix, duration_s=duration_s))
+        steady_state = parts.checks(given.get("steady_state"))
+        faults = parts.faults(given.get("faults"))
+        expect = parts.checks(given.get("expect"), is_empty_allowed=False)
+        abort_if = parts.checks(given.get("abort_if"))
+        if title is None or environment is None or load is None or not expect:
+            return None
+        if not any(check.name == "exercised" for check in expect):
+            (exercised,) = self._registry.checks("exercised")
+            expect = (*expect, exercised())
+        instead = {}
+        if self._on is not None or self._options:
+            instead = {given["environment"]: _written(environment)}
+        return Experiment(
+            title=title,
+            reason=reason or "",
+            incident=incident or "",
+            environment=environment,
+            load=load,
+            steady_state=steady_state,
+            faults=faults,
+            expect=expect,
+            abort_if=abort_if,
+            source=self._fields.problems.file,
+            document=tree.resolved(instead=instead),
+        )
+
+    def _version(self, node: Node | None) -> None:
+        if node is not None and not (isinstance(node, Scalar) and node.value == VERSION and not isinstance(node.value, bool)):
+            self._fields.wrong(node, f"is not a version of the format; expected {VERSION}")
+
+    # The environment
+
+    def _environment(self, node: Node | None) -> tuple[EnvironmentChoice | None, Topology | None]:
+        """The choice, and what it consists of; without the latter no name can be checked."""
+        if node is None:
+            return None, None
+        use_node: Node | None = node
+        given: dict[str, Node] = {}
+        if isinstance(node, Pairs):
+            given = self._fields.table(node, ENVIRONMENT, required=frozenset({"use"}), what=DOCUMENT["environment"]) or {}
+            use_node = given.get("use")
+        use = self._fields.name(use_node, expected=DOCUMENT["environment"]) if use_node else None
+        if use is None or use_node is None:
+            return None, None
+        topology = self._fields.look_up(use_node, self._registry.topology, use)
+        places = self._registry.names("places")
+        what = "a place where environments run"
+        on = self._fields.name(given["on"], expected=ENVIRONMENT["on"]) if "on" in given else None
+        if on is not None:
+            self._fields.one_of(given["on"], on, places, what=what)
+        if self._on is not None and self._on not in places:
+            self._fields.problems.add(node, not_one_of(self._on, places, what=what), where="--on")
+        options = self._option_values(given.get("options"), node, topology)
+        return EnvironmentChoice(use=use, on=self._on or on, options=options), topology
+
+    def _option_values(self, node: Node | None, environment: Node, topology: Topology | None) -> Mapping[str, str]:
+        values: dict[str, str] = {}
+        for key, value in self._fields.pairs(node, ENVIRONMENT["options"]):
+            if not isinstance(value, Scalar) or value.value is None:
+                self._fields.wrong(value, "expected a value such as a word or a number")
+                continue
+            self._option(topology, key.text, value.text, key, value)
+            values[key.text] = value.text
+        for name, text in self._options.items():
+            self._option(topology, name, text, environment, environment, where=f"--option {name}={text}")
+            values[name] = text
+        return values
+
+    def _option(
+        self, topology: Topology | None, name: str, value: str, name_node: Node, value_node: Node, *, where: str | None = None
+    ) -> None:
+        if topology is None:
+            return
+        allowed = topology.option_names
+        if name not in allowed:
+            self._fields.problems.add(
+                name_node, not_one_of(name, allowed, what=f"an option of environment {topology.name!r}"), where=where
+            )
+        elif allowed[name] and value not in allowed[name]:
+            self._fields.problems.add(value_node, not_one_of(value, allowed[name], what=f"a value of option {name!r}"), where=where)
+
+    # The load
+
+    def _load(
+        self, node: Node | None, topology: Topology | None
+    ) -> tuple[LoadShape | None, Mapping[str, float] | None, float | None]:
+        """The load, and its mix and duration by themselves: they are checked against also when the rest is wrong."""
+        given = self._fields.table(node, LOAD, required=LOAD_REQUIRED, what=DOCUMENT["load"]) if node else None
+        if node is None or given is None:
+            return None, None, None
+        rate = self._fields.quantity(given.get("arrivals_per_s"), Unit.RATE, is_zero_allowed=False)
+        duration_s = self._fields.quantity(given.get("duration"), Unit.DURATION, is_zero_allowed=False)
+        mix = self._mix(given.get("mix"), topology)
+        steps, profile = self._profile(given.get("profile"), node, duration_s)
+        if rate is None or duration_s is None or mix is None:
+            return None, mix, duration_s
+        return LoadShape(arrivals_per_s=rate, duration_s=duration_s, mix=mix, steps=steps, profile=profile), mix, duration_s
+
+    def _mix(self, node: Node | None, topology: Topology | None) -> Mapping[str, float] | None:
+        pairs = self._fields.pairs(node, LOAD["mix"])
+        mix: dict[str, float] = {}
+        for key, value in pairs:
+            if topology:
+                self._fields.one_of(key, key.text, topology.journey_names, what=f"a journey of environment {topology.name!r}")
+            weight = self._fields.quantity(value, Unit.FACTOR)
+            if weight is not None:
+                mix[key.text] = weight
+        if node is None or len(mix) < len(pairs) or not mix:
+            return None
+        if not any(mix.values()):
+            self._fields.problems.add(node, f"no journey has a weight above 0; expected {LOAD['mix']}")
+            return None
+        return mix
+
+    def _profile(self, node: Node | None, load: Node, duration_s: float | None) -> tuple[tuple[Step, ...], str]:
+        """The steps and the profile's name; the name is "" for steps that are written out."""
+        if isinstance(node, Items):
+            return self._steps(node, duration_s), ""
+        name = "steady" if node is None else self._fields.name(node, expected=LOAD["profile"])
+        if name is None or self._fields.look_up(node or load, self._registry.profile, name) is None or duration_s is None:
+            return (), ""
+        return self._registry.profile(name)(duration_s), name
+
+    def _steps(self, node: Items, duration_s: float | None) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for item in node.nodes:
+            given = self._fields.table(item, STEP, required=frozenset(STEP), what="a step {at: …, times: …}")
+            at_s = self._fields.quantity(given.get("at"), Unit.DURATION) if given else None
+            times = self._fields.quantity(given.get("times"), Unit.FACTOR) if given else None
+            if given is None or at_s is None or times is None:
+                continue
+            if not steps and at_s != 0:
+                self._fields.wrong(given["at"], "is where the first step begins; expected 0s")
+            if steps and at_s <= steps[-1].at_s:
+                self._fields.wrong(
+                    given["at"], f"is not after the step before ({steps[-1].at_s:g}s); expected steps in order of time"
+                )
+            if duration_s is not None and at_s >= duration_s:
+                self._fields.wrong(given["at"], f"is not within the load, which lasts {duration_s:g}s")
+            steps.append(Step(at_s=at_s, times=times))
+        if not node.nodes:
+            self._fields.problems.add(node, f"the list is empty; expected {LOAD['profile']}")
+        elif steps and not any(step.times for step in steps):
+            self._fields.problems.add(node, "every step is 0 times the rate: nobody would arrive; expected a step above 0")
+        return tuple(steps)
+
+
+def _written(environment: EnvironmentChoice) -> str:
+    """The choice as one line of YAML. JSON is YAML; its strings are quoted, so they stay text."""
+    value: dict[str, object] = {"use": environment.use}
+    if environment.on is not None:
+        value["on"] = environment.on
+    if environment.options:
+        value["options"] = dict(environment.options)
+    return json.dumps(value, ensure_ascii=False).replace("${", "$${")

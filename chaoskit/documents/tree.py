@@ -1,0 +1,282 @@
+"""YAML text -> nodes that know their place. YAML 1.2 with what a document does not need left out.
+
+Aliases, anchors, tags and second documents are refused: they are what turns a small file into a huge value. Scalars are
+resolved here, by the core schema, since `${NAME}` must be filled in first and then be read as if its value had been written there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaoskit.model.errors import Problem
+from chaoskit.registry import shown
+
+DEEPEST = 12
+"""A document needs six levels; the limit keeps a hostile one from exhausting the stack."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """`line` and `column` count from 1; `start` and `end` are offsets into the text."""
+
+    where: str
+    line: int
+    column: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar(Node):
+    """`value` is `text` resolved: a plain `5` is a number, a quoted one is text."""
+
+    value: str | int | float | bool | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items(Node):
+    """A list."""
+
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs(Node):
+    """A mapping. Keys are text, each once."""
+
+    pairs: tuple[tuple[Scalar, Node], ...]
+
+
+@dataclass(slots=True)
+class Problems:
+    """Collects mistakes, so that all of them are reported at once."""
+
+    file: str
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, node: Node, message: str, *, where: str | None = None) -> None:
+        self.found.append(
+            Problem(
+                message=message, file=self.file, line=node.line, column=node.column, where=node.where if where is None else where
+            )
+        )
+
+    def add_at(self, message: str, *, line: int | None = None, column: int | None = None) -> None:
+        self.found.append(Problem(message=message, file=self.file, line=line, column=column))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """`root` is None when the text is no YAML document. `changes` are (start, end, new text) of scalars with variables."""
+
+    root: Node | None
+    text: str
+    changes: tuple[tuple[int, int, str], ...]
+
+    def resolved(self, *, instead: Mapping[Node, str] | None = None) -> str:
+        """The text with its variables filled in, and with the text given in *instead* at the place of a node."""
+        replaced = [(node.start, node.end, new) for node, new in (instead or {}).items()]
+        kept = [change for change in self.changes if not any(start <= change[0] < end for start, end, _ in replaced)]
+        parts, done = [], 0
+        for start, end, new in sorted(kept + replaced):
+            parts += [self.text[done:start], new]
+            done = end
+        return "".join((*parts, self.text[done:]))
+
+
+def parse(text: str, *, variables: Mapping[str, str], problems: Problems) -> Tree:
+    """The tree of *text*. Mistakes of form and of variables are added to *problems*."""
+    builder = _Builder(text, variables, problems)
+    root = builder.build()
+    return Tree(root=root, text=text, changes=tuple(builder.changes))
+
+
+class _Stop(Exception):
+    """The rest of the text cannot be read sensibly; the problem has been added."""
+
+
+class _Builder:
+    def __init__(self, text: str, variables: Mapping[str, str], problems: Problems) -> None:
+        self._text = text
+        self._variables = variables
+        self._problems = problems
+        self.changes: list[tuple[int, int, str]] = []
+
+    def build(self) -> Node | None:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError
+
+        try:
+            return self._document(YAML(typ="safe", pure=True).parse(self._text))
+        except _Stop:
+            return None
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            message = " ".join(part for part in (error.context, error.problem) if part)
+            self._problems.add_at(
+                f"not YAML: {message}", line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
+            )
+        except Exception as error:  # the parser answers some strange input with errors of other kinds
+            position = getattr(error, "position", None)
+            before = self._text[:position] if isinstance(position, int) else None
+            line = before.count("\n") + 1 if before is not None else None
+            column = len(before) - before.rfind("\n") if before is not None else None
+            reason = getattr(error, "reason", None) or f"{type(error).__name__}: {error}"
+            self._problems.add_at(f"not YAML: {reason}", line=line, column=column)
+        return None
+
+    # ruamel's events have no type information worth having, hence Any.
+    def _document(self, events: Iterator[Any]) -> Node | None:
+        root = None
+        for event in events:
+            kind = type(event).__name__
+            if kind == "DocumentStartEvent":
+                if root is not None:
+                    self._stop(event, "a second document begins; expected one document in a file")
+                if event.version not in (None, (1, 2)) or event.tags:
+                    self._stop(event, "expected no directives: documents are YAML 1.2")
+                root = self._node(next(events), events, where="", depth=0)
+        if root is None:
+            self._problems.add_at("the file is empty; expected an experiment, beginning with 'chaoskit: 1'", line=1, column=1)
+        return root
+
+    def _node(self, event: Any, events: Iterator[Any], *, where: str, depth: int) -> Node:
+        kind = type(event).__name__
+        if kind == "AliasEvent" or event.anchor is not None:
+            self._stop(event, "anchors and aliases (& and *) are not part of documents; write the value out", where)
+        if event.tag is not None and not (kind == "ScalarEvent" and event.tag == "!"):
+            self._stop(event, f"tags such as {str(event.tag)[:40]!r} are not part of documents; leave it out", where)
+        if depth > DEEPEST:
+            self._stop(event, f"nested more than {DEEPEST} levels deep", where)
+        place = {
+            "where": where,
+            "line": event.start_mark.line + 1,
+            "column": event.start_mark.column + 1,
+            "start": event.start_mark.index,
+        }
+        if kind == "ScalarEvent":
+            return self._scalar(event, place)
+        if kind == "SequenceStartEvent":
+            nodes: list[Node] = []
+            while type(event := next(events)).__name__ != "SequenceEndEvent":
+                nodes.append(self._node(event, events, where=f"{where}[{len(nodes)}]", depth=depth + 1))
+            return Items(**place, end=_end(nodes, event), nodes=tuple(nodes))
+        pairs: dict[str, tuple[Scalar, Node]] = {}
+        last: list[Node] = []
+        while type(event := next(events)).__name__ != "MappingEndEvent":
+            key = self._key(event, where)
+            value = self._node(next(events), events, where=key.where, depth=depth + 1)
+            last = [value]
+            if key.text in pairs:
+                first = pairs[key.text][0]
+                self._problems.add(key, f"the key {key.text!r} is given twice; it stands in line {first.line} already", where=where)
+            else:
+                pairs[key.text] = (key, value)
+        return Pairs(**place, end=_end(last, event), pairs=tuple(pairs.values()))
+
+    def _key(self, event: Any, where: str) -> Scalar:
+        if type(event).__name__ != "ScalarEvent" or event.anchor is not None or event.tag is not None:
+            self._stop(event, "expected a key of plain text", where)
+        mark = event.start_mark
+        text = str(event.value)
+        name = text if re.fullmatch(r"[\w-]{1,40}", text) else shown(text)
+        return Scalar(
+            where=f"{where}.{name}" if where else name,
+            line=mark.line + 1,
+            column=mark.column + 1,
+            start=mark.index,
+            end=event.end_mark.index,
+            value=text,
+            text=text,
+        )
+
+    def _scalar(self, event: Any, place: Mapping[str, Any]) -> Scalar:
+        written, is_plain = str(event.value), event.style is None
+        end = event.end_mark.index
+        node = Scalar(**place, end=end, value=_resolved(written) if is_plain else written, text=written)
+        if not _is_text(written):
+            self._problems.add(node, f"{shown(written)} holds half of a surrogate pair; expected text")
+        if "${" not in written:
+            return node
+        text = self._filled(node)
+        # A block scalar's slice runs to the next line, which must stay one.
+        tail = "\n" if self._text[node.start : end].endswith("\n") else ""
+        escaped = text.replace("${", "$${")
+        is_safe = is_plain and (_SAFE_PLAIN.fullmatch(escaped) is not None or not isinstance(_resolved(text), str))
+        as_written = (escaped or "~") if is_safe else json.dumps(escaped, ensure_ascii=False)
+        self.changes.append((node.start, end, as_written + tail))
+        return Scalar(**place, end=end, value=_resolved(text) if is_plain else text, text=text)
+
+    def _filled(self, node: Scalar) -> str:
+        def fill(match: re.Match[str]) -> str:
+            if match["escaped"]:
+                return "${"
+            if match["name"] is None:
+                self._problems.add(
+                    node, f"{match[0]!r} is not a variable; expected ${{NAME}} or ${{NAME:-default}}, or $${{ for the text itself"
+                )
+                return match[0]
+            default: str | None = match["default"]
+            value = self._variables.get(match["name"]) if match["name"] in self._variables else default
+            if value is None:
+                names = ", ".join(sorted(self._variables)) or "none are"
+                self._problems.add(
+                    node, f"the variable {match['name']!r} is not defined ({names}); give it a value with --var {match['name']}=…"
+                )
+                return match[0]
+            if not value.isprintable():
+                self._problems.add(node, f"the variable {match['name']!r} is {value!r}; expected printable text of one line")
+            return value
+
+        return _VARIABLE.sub(fill, node.text)
+
+    def _stop(self, event: Any, message: str, where: str = "") -> None:
+        mark = event.start_mark
+        self._problems.found.append(
+            Problem(message=message, file=self._problems.file, line=mark.line + 1, column=mark.column + 1, where=where)
+        )
+        raise _Stop
+
+
+_VARIABLE = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}\n]*))?\}|\$\{[^}\n]{0,40}\}?")
+_SAFE_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%/+-]*")
+_INT = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WORDS: Mapping[str, bool | float | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+}
+
+
+def _resolved(text: str) -> str | int | float | bool | None:
+    """A plain scalar by YAML's core schema, but for octal and hexadecimal numbers, which stay text."""
+    if text in _WORDS:
+        return _WORDS[text]
+    # More digits than a float can tell apart become a float, however many: never a slow conversion.
+    if len(text) <= 15 and _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written to a file: half of a surrogate pair, which YAML can write as an escape, cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _end(nodes: list[Node], event: Any) -> int:
+    """Where a list or mapping really ends: a block one's own mark is at the next key, behind comments."""
+    is_flow = event.end_mark.index > event.start_mark.index
+    return int(event.end_mark.index) if is_flow or not nodes else nodes[-1].end
