@@ -1,1 +1,1 @@
-""
+"""The bank's processes, one module each: `python -m chaoskit.bank.services.core settings.json`."""

@@ -1,0 +1,63 @@
+"""Who banks here: customers, their PINs, accounts and opening balances, all made from the seed. Pure.
+
+The services, the load and the judge each make the same list for themselves; nothing is handed over but the seed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CUSTOMERS = 60
+VAULT = "vault"
+"""Cash that left through machines. It begins empty, so that the sum over all accounts never changes."""
+CLEARING = "clearing"
+"""Money under way to other banks. It begins empty."""
+WATCHER = "status-page"
+"""The customer as whom the public status page looks at the bank. No journey uses it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """One customer. Balances are minor units."""
+
+    name: str
+    pin: str
+    balances: Mapping[str, int]
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        return tuple(self.balances)
+
+
+def customers(seed: int) -> tuple[Customer, ...]:
+    """The customers of the run with this seed, without the status page's own."""
+    chance = random.Random(f"{seed} customers")
+    return tuple(_customer(f"c{number:03}", chance) for number in range(1, CUSTOMERS + 1))
+
+
+def watcher(seed: int) -> Customer:
+    """The status page's own customer."""
+    return Customer(name=WATCHER, pin=_pin(random.Random(f"{seed} watcher")), balances={f"{WATCHER}-1": 100})
+
+
+def opening(seed: int, options: Mapping[str, str]) -> dict[str, int]:
+    """Opening balances by account. *options* change nothing so far."""
+    del options
+    everybody = (*customers(seed), watcher(seed))
+    balances = {account: balance for customer in everybody for account, balance in customer.balances.items()}
+    return {**balances, VAULT: 0, CLEARING: 0}
+
+
+def _customer(name: str, chance: random.Random) -> Customer:
+    # One account in ten is nearly empty, so that a few percent of the payments are refused from the start.
+    balances = {
+        f"{name}-{number}": chance.randrange(0, 20_000) if chance.random() < 0.1 else chance.randrange(150_000, 900_000)
+        for number in range(1, chance.choice((1, 2)) + 1)
+    }
+    return Customer(name=name, pin=_pin(chance), balances=balances)
+
+
+def _pin(chance: random.Random) -> str:
+    return f"{chance.randrange(10**6):06}"

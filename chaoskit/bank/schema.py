@@ -1,0 +1,148 @@
+"""The ledger's tables and the one function that moves money, as SQL.
+
+Key, locks, postings, balances and the stored answer change in one statement, so in one transaction and one round trip. The
+implicit commit of a single statement comes after its statement_timeout was switched off: a time limit can therefore roll a
+payment back, but never cut short the wait for the synchronous standby, which would acknowledge money that a takeover then loses.
+"""
+
+from __future__ import annotations
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS customers (
+  customer text PRIMARY KEY,
+  pin_hash text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS accounts (
+  account text PRIMARY KEY,
+  customer text REFERENCES customers,
+  kind text NOT NULL CHECK (kind IN ('customer', 'vault', 'clearing')),
+  balance bigint NOT NULL,
+  version bigint NOT NULL DEFAULT 0,
+  lowest bigint,
+  CHECK (lowest IS NULL OR balance >= lowest)
+);
+CREATE INDEX IF NOT EXISTS accounts_customer ON accounts (customer);
+CREATE TABLE IF NOT EXISTS operation_keys (
+  key text PRIMARY KEY,
+  request_hash text NOT NULL,
+  status text NOT NULL CHECK (status IN ('open', 'applied', 'refused', 'tombstone')),
+  http_status integer,
+  answer jsonb
+);
+CREATE TABLE IF NOT EXISTS transactions (
+  transaction uuid PRIMARY KEY,
+  key text NOT NULL REFERENCES operation_keys,
+  kind text NOT NULL,
+  at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS postings (
+  transaction uuid NOT NULL REFERENCES transactions,
+  key text NOT NULL,
+  account text NOT NULL REFERENCES accounts,
+  version bigint NOT NULL,
+  amount bigint NOT NULL,
+  balance_after bigint NOT NULL,
+  UNIQUE (account, version)
+);
+CREATE TABLE IF NOT EXISTS outbox (
+  transaction uuid PRIMARY KEY REFERENCES transactions,
+  creditor text NOT NULL,
+  amount bigint NOT NULL,
+  sent boolean NOT NULL DEFAULT false
+);
+CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (transaction) WHERE NOT sent;
+"""
+
+# A second call with the same key waits in the INSERT until the first one's transaction has ended. Accounts are locked in the
+# order of their names, after the key, so no two payments can wait for each other.
+MOVE_MONEY = """
+CREATE OR REPLACE FUNCTION move_money(
+  p_key text, p_request_hash text, p_kind text, p_from text, p_to text, p_amount bigint, p_creditor text, p_looks_keys_up boolean,
+  OUT code integer, OUT body jsonb, OUT replayed boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+  known operation_keys%ROWTYPE;
+  payer accounts%ROWTYPE;
+  payee accounts%ROWTYPE;
+  booking uuid := gen_random_uuid();
+BEGIN
+  replayed := false;
+  INSERT INTO operation_keys (key, request_hash, status) VALUES (p_key, p_request_hash, 'open') ON CONFLICT (key) DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT * INTO known FROM operation_keys WHERE key = p_key;
+    IF known.status = 'tombstone' THEN
+      code := 409;
+      body := jsonb_build_object('error', 'key-closed', 'effect', 'none');
+      RETURN;
+    ELSIF p_looks_keys_up AND known.request_hash <> p_request_hash THEN
+      code := 422;
+      body := jsonb_build_object('error', 'key-used-for-another-request', 'effect', 'none');
+      RETURN;
+    ELSIF p_looks_keys_up THEN
+      code := known.http_status;
+      body := known.answer;
+      replayed := true;
+      RETURN;
+    END IF;
+  END IF;
+
+  PERFORM 1 FROM accounts WHERE account IN (p_from, p_to) ORDER BY account FOR UPDATE;
+  SELECT * INTO payer FROM accounts WHERE account = p_from;
+  SELECT * INTO payee FROM accounts WHERE account = p_to;
+  IF payer.account IS NULL OR payee.account IS NULL THEN
+    body := jsonb_build_object('error', 'unknown-account', 'effect', 'none');
+  ELSIF payer.lowest IS NOT NULL AND payer.balance - p_amount < payer.lowest THEN
+    body := jsonb_build_object('error', 'insufficient-funds', 'effect', 'none');
+  END IF;
+  IF body IS NOT NULL THEN
+    code := 422;
+    UPDATE operation_keys SET status = 'refused', http_status = code, answer = body WHERE key = p_key;
+    RETURN;
+  END IF;
+
+  INSERT INTO transactions (transaction, key, kind) VALUES (booking, p_key, p_kind);
+  INSERT INTO postings (transaction, key, account, version, amount, balance_after) VALUES
+    (booking, p_key, p_from, payer.version + 1, -p_amount, payer.balance - p_amount),
+    (booking, p_key, p_to, payee.version + 1, p_amount, payee.balance + p_amount);
+  UPDATE accounts SET balance = payer.balance - p_amount, version = payer.version + 1 WHERE account = p_from;
+  UPDATE accounts SET balance = payee.balance + p_amount, version = payee.version + 1 WHERE account = p_to;
+  IF p_creditor IS NOT NULL THEN
+    INSERT INTO outbox (transaction, creditor, amount) VALUES (booking, p_creditor, p_amount);
+  END IF;
+  code := 200;
+  body := jsonb_build_object(
+    'transaction', booking, 'account', p_from, 'balance', payer.balance - p_amount, 'version', payer.version + 1,
+    'served_by', coalesce(current_setting('bank.node', true), ''));
+  UPDATE operation_keys SET status = 'applied', http_status = code, answer = body WHERE key = p_key;
+END
+$$;
+"""
+
+LOCK_OPENING = "SELECT pg_advisory_xact_lock(4217)"
+"""Two cores that start at once open the books one after the other. The number is arbitrary and used nowhere else."""
+
+ADD_CUSTOMER = "INSERT INTO customers (customer, pin_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+ADD_ACCOUNT = """
+INSERT INTO accounts (account, customer, kind, balance, lowest) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
+CALL_MOVE_MONEY = "SELECT code, body, replayed FROM move_money(%s, %s, %s, %s, %s, %s, %s, %s)"
+READ_BALANCE = """
+SELECT balance, version, coalesce(current_setting('bank.node', true), '') FROM accounts WHERE account = %s
+"""
+READ_CUSTOMER = """
+SELECT pin_hash, ARRAY(SELECT account FROM accounts a WHERE a.customer = c.customer ORDER BY account),
+  coalesce(current_setting('bank.node', true), '')
+FROM customers c WHERE customer = %s
+"""
+UNSENT = """
+SELECT o.transaction::text, t.key, o.creditor, o.amount FROM outbox o JOIN transactions t USING (transaction)
+WHERE NOT o.sent ORDER BY t.at LIMIT %s
+"""
+MARK_SENT = "UPDATE outbox SET sent = true WHERE transaction = ANY(%s::uuid[])"
+
+CLOSE_KEYS = """
+INSERT INTO operation_keys (key, request_hash, status) SELECT k, '', 'tombstone' FROM unnest(%s::text[]) k ORDER BY k
+ON CONFLICT (key) DO NOTHING
+"""
+KEY_STATES = "SELECT key, status FROM operation_keys WHERE key = ANY(%s::text[])"

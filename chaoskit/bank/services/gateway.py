@@ -1,0 +1,155 @@
+"""The mobile API: who you are, what is yours, and a fixed number of requests at a time to the core.
+
+Every answer says what is known: `"effect": "none"` promises that nothing happened and nothing will. Without that promise an error
+is unknown, and the customer must ask again with the same key.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+from aiohttp import web
+
+from chaoskit.bank.services.admission import Admission, Refused
+from chaoskit.bank.services.serving import DEADLINE_HEADER, Settings, answer, bad_request, body_of, health, main, now_s
+from chaoskit.bank.tokens import Claims, sign, verify
+
+# From the first byte of the request to the last of the answer; below the two seconds that a customer's phone waits.
+DEADLINE_S = 1.5
+# The core is told to be done this much earlier, so that its own answer, which knows the effect, arrives before ours, which does
+# not.
+MARGIN_S = 0.2
+# A loopback or one rack away: a connection that takes longer is not coming, and nothing was sent on it.
+CONNECT_LIMIT_S = 0.5
+# In flight at the core beyond its slots, so that a slot never waits for the wire.
+ON_THE_WIRE = 2
+# Waiting payments and look-ups. At 133 operations a second a full queue of payments empties in 0.3 s, well inside the deadline;
+# look-ups are refused early, since a customer who sees no balance for a moment loses nothing.
+WAITING = {"write": 40, "read": 16}
+TOKEN_S = 3600
+
+
+async def build(settings: Settings) -> web.Application:
+    app = web.Application()
+    gateway = Gateway(settings)
+    app.cleanup_ctx.append(gateway.connected)
+    app.add_routes(
+        [
+            web.get("/health", health),
+            web.post("/login", gateway.log_in),
+            web.get("/accounts/{account}", gateway.read_account),
+            web.post("/transfers", gateway.transfer),
+            web.post("/withdrawals", gateway.withdraw),
+        ]
+    )
+    return app
+
+
+class Gateway:
+    """The handlers."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._seed = int(str(settings["seed"]))
+        self._core_url = str(settings["core_url"])
+        self._is_patient = not settings["bounds_queues"]
+        self._admission = Admission(
+            slots=int(str(settings["slots"])) + ON_THE_WIRE, waiting=WAITING if settings["bounds_queues"] else None
+        )
+        self._http: aiohttp.ClientSession
+
+    async def connected(self, _: web.Application) -> AsyncIterator[None]:
+        # No limit here: the admission is the limit, and a second queue behind it would have no bound in time.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._http:
+            yield
+
+    async def log_in(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        credentials = {"customer": str(body.get("customer", "")), "pin": str(body.get("pin", ""))}
+        status, said = await self._forward("read", "POST", "/logins", body=credentials)
+        if status != 200:
+            return answer(status, said, headers=_retry_after(status))
+        accounts = said.get("accounts")
+        assert isinstance(accounts, list)
+        claims = Claims(customer=credentials["customer"], accounts=tuple(accounts), until_s=int(time.time()) + TOKEN_S)
+        return answer(200, {**said, "token": sign(claims, seed=self._seed)})
+
+    async def read_account(self, request: web.Request) -> web.Response:
+        account = request.match_info["account"]
+        self._authorise(request, account)
+        status, said = await self._forward("read", "GET", f"/accounts/{account}")
+        return answer(status, said, headers=_retry_after(status))
+
+    async def transfer(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        bank = body.get("bank", "own")
+        if bank not in ("own", "other"):
+            raise bad_request(f"bank is {bank!r}; it must be own or other")
+        kind = "transfer" if bank == "own" else "interbank"
+        return await self._move(request, kind, payer=body.get("from"), payee=body.get("to"), amount=body.get("amount"))
+
+    async def withdraw(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        return await self._move(request, "withdrawal", payer=body.get("account"), payee="", amount=body.get("amount"))
+
+    async def _move(self, request: web.Request, kind: str, *, payer: object, payee: object, amount: object) -> web.Response:
+        self._authorise(request, payer)
+        headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
+        order = {"kind": kind, "from": payer, "to": payee, "amount": amount}
+        status, said = await self._forward("write", "POST", "/movements", body=order, headers=headers)
+        return answer(status, said, headers=_retry_after(status))
+
+    def _authorise(self, request: web.Request, account: object) -> None:
+        """Raises 401 without a valid token and 403 for somebody else's account; both before anything was done."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        claims = verify(token, seed=self._seed, now_s=time.time()) if scheme == "Bearer" else None
+        if claims is None:
+            raise web.HTTPUnauthorized(text='{"error": "log-in-first", "effect": "none"}', content_type="application/json")
+        if account not in claims.accounts:
+            raise web.HTTPForbidden(text='{"error": "not-your-account", "effect": "none"}', content_type="application/json")
+
+    async def _forward(
+        self,
+        kind: str,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Mapping[str, object]]:
+        """The core's status and answer, or ours that says why there is none. Never raises for what the core does."""
+        deadline_s = now_s() + DEADLINE_S
+        try:
+            async with self._admission.slot(kind, wait_s=DEADLINE_S - MARGIN_S):
+                if self._is_patient:
+                    deadline_s = now_s() + DEADLINE_S
+                return await self._call(method, path, body=body, headers=headers or {}, limit_s=deadline_s - now_s())
+        except Refused as reason:
+            return 503, {"error": str(reason), "effect": "none"}
+
+    async def _call(
+        self, method: str, path: str, *, body: Mapping[str, object] | None, headers: Mapping[str, str], limit_s: float
+    ) -> tuple[int, Mapping[str, object]]:
+        timeout = aiohttp.ClientTimeout(total=limit_s, sock_connect=CONNECT_LIMIT_S)
+        told = {**headers, DEADLINE_HEADER: str(max(0, int((limit_s - MARGIN_S) * 1000)))}
+        try:
+            async with self._http.request(method, self._core_url + path, json=body, headers=told, timeout=timeout) as response:
+                said = json.loads(await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            return 503, {"error": "core-unreachable", "effect": "none"}
+        except TimeoutError:
+            return 504, {"error": "no-answer-in-time", "effect": "unknown"}
+        except (aiohttp.ClientError, ValueError) as error:
+            return 502, {"error": f"broken-answer {type(error).__name__}", "effect": "unknown"}
+        return (response.status, said) if isinstance(said, dict) else (502, {"error": "broken-answer", "effect": "unknown"})
+
+
+def _retry_after(status: int) -> Mapping[str, str] | None:
+    return {"Retry-After": "1"} if status == 503 else None
+
+
+if __name__ == "__main__":
+    main(build)

@@ -1,0 +1,257 @@
+"""The core's slots: a fixed number of workers, each with one database session on the current primary.
+
+A session is never cancelled. psycopg cancels a statement whose task is cancelled, and a payment cancelled while it waits for the
+synchronous standby is reported as committed although a takeover would lose it. An overdue session is hung up instead, and its
+answer is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from chaoskit.bank.services.serving import log, now_s
+
+Row = tuple[object, ...]
+
+# Between two tries to reach a primary: short against a takeover of several seconds, long against the cost of a try.
+RECONNECT_S = 0.25
+# Idle for longer than this, a session is asked whether it still works: with PING_LIMIT_S, a cut is noticed within 2 s without
+# customers.
+IDLE_S = 1.0
+PING_LIMIT_S = 0.8
+# With less time than this left, a statement is not begun: its answer could hardly be in time, and unknown is worse than refused.
+LEAST_S = 0.05
+# Rolled back as a whole by the server: deadlock, serialization, a lock or statement limit.
+RETRIED = frozenset({"40001", "40P01"})
+ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "57014", "25006"})
+
+
+class NotCarriedOut(Exception):
+    """The statement was never sent, or the server rolled it back: it has no effect."""
+
+
+class Unanswered(Exception):
+    """The statement was sent and no answer came: it may have been carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The members of the database group, in the order in which they are tried."""
+
+    hosts: tuple[tuple[str, int], ...]
+    user: str
+    name: str = "bank"
+
+    def conninfo(self, *, application: str, name: str | None = None) -> str:
+        """Where and how to connect to whichever member takes writes."""
+        return make_conninfo(
+            host=",".join(host for host, _ in self.hosts),
+            port=",".join(str(port) for _, port in self.hosts),
+            user=self.user,
+            dbname=name or self.name,
+            application_name=application,
+            target_session_attrs="read-write",
+            # The smallest that libpq knows, for each member.
+            connect_timeout=2,
+            tcp_user_timeout=2000,
+            keepalives_idle=1,
+            keepalives_interval=1,
+            keepalives_count=2,
+            # Below the deadline that the gateway sets (about 1.3 s), so that most overdue payments end as rolled back.
+            options="-c statement_timeout=1200 -c lock_timeout=1000",
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One session. `timeline` counts takeovers: a server of an older timeline than one seen before is a deposed primary."""
+
+    connection: psycopg.AsyncConnection[Row]
+    timeline: int
+    used_s: float = field(default_factory=now_s)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing waits to be read: an idle session on which something does was ended by the server."""
+        if self.connection.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    def hang_up(self) -> None:
+        """End the connection without asking the server, which may not be there. A waiting statement ends with an error."""
+        if self.connection.closed:
+            return
+        # The driver still watches its own descriptor, so the connection is shut down and not closed.
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+
+class Sessions:
+    """*count* sessions on the primary, connected again whenever they are lost. For one event loop."""
+
+    def __init__(self, database: Database, *, count: int, application: str) -> None:
+        self._database = database
+        self._conninfo = database.conninfo(application=application)
+        self._count = count
+        self._idle: list[Session] = []
+        self._waiting: list[asyncio.Future[Session]] = []
+        self._open = 0
+        self._timeline = 0
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
+
+    async def close(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def run(self, statement: str, values: Sequence[object], *, deadline_s: float, hold_s: float) -> Row | None:
+        """Run one statement on a free session and hold the slot for at least *hold_s*; answers its first row.
+
+        Retries what the server rolled back while time is left. Raises `NotCarriedOut` or `Unanswered`, at the latest at
+        *deadline_s*.
+        """
+        session = await self._take(deadline_s)
+        until_s = now_s() + hold_s
+        try:
+            if deadline_s - now_s() < LEAST_S:
+                raise NotCarriedOut("too late to begin")
+            while True:
+                try:
+                    return await self._execute(session, statement, values, deadline_s)
+                except psycopg.Error as error:
+                    if error.sqlstate not in RETRIED or now_s() >= deadline_s:
+                        raise _meaning(session, error) from error
+        finally:
+            await asyncio.sleep(until_s - now_s())
+            self._give_back(session)
+
+    async def _take(self, deadline_s: float) -> Session:
+        while self._idle:
+            session = self._idle.pop()
+            if self._is_usable(session):
+                return session
+            session.lost.set()
+        if not self._open:
+            raise NotCarriedOut("no session on a primary")
+        turn: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        await asyncio.wait({turn}, timeout=max(0.0, deadline_s - now_s()))
+        if not turn.done():
+            self._waiting.remove(turn)
+            raise NotCarriedOut("no free session in time")
+        return turn.result()
+
+    def _give_back(self, session: Session) -> None:
+        session.used_s = now_s()
+        if not self._is_usable(session):
+            session.lost.set()
+        elif self._waiting:
+            self._waiting.pop(0).set_result(session)
+        else:
+            self._idle.append(session)
+
+    def _is_usable(self, session: Session) -> bool:
+        return session.timeline == self._timeline and not session.lost.is_set() and session.is_quiet()
+
+    async def _execute(self, session: Session, statement: str, values: Sequence[object], deadline_s: float) -> Row | None:
+        task = asyncio.create_task(_first_row(session.connection, statement, values))
+        await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
+        if not task.done():
+            session.lost.set()
+            session.hang_up()
+            # The shutdown wakes the task at once; the limit is for a kernel that does not.
+            await asyncio.wait({task}, timeout=1.0)
+            if task.done():
+                task.exception()
+            raise Unanswered("no answer from the database in time")
+        return task.result()
+
+    async def _keep(self) -> None:
+        said = ""
+        while True:
+            try:
+                session = await self._connect()
+            except (psycopg.Error, OSError) as error:
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                if reason != said:
+                    log.warning("no database session: %s", reason)
+                said = reason
+                await asyncio.sleep(RECONNECT_S)
+                continue
+            if said:
+                log.info("database session is back timeline=%d", session.timeline)
+            said = ""
+            self._open += 1
+            try:
+                self._give_back(session)
+                await self._watch(session)
+            finally:
+                self._open -= 1
+                await session.connection.close()
+
+    async def _connect(self) -> Session:
+        connection: psycopg.AsyncConnection[Row] = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        try:
+            async with asyncio.timeout(PING_LIMIT_S):
+                row = await _first_row(connection, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)", ())
+        except TimeoutError as error:
+            await connection.close()
+            raise psycopg.OperationalError("connected, but a first statement was not answered") from error
+        except psycopg.Error:
+            await connection.close()
+            raise
+        assert row is not None
+        session = Session(connection, int(str(row[0]), 16))
+        if session.timeline < self._timeline:
+            await connection.close()
+            raise psycopg.OperationalError(f"timeline {session.timeline} is a deposed primary's: {self._timeline} was seen before")
+        self._timeline = session.timeline
+        connection.add_notice_handler(_note)
+        return session
+
+    async def _watch(self, session: Session) -> None:
+        """Return when the session is lost; ask it now and then while nobody uses it."""
+        while not session.lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(session.lost.wait(), timeout=IDLE_S)
+            if session in self._idle and now_s() - session.used_s > IDLE_S:
+                self._idle.remove(session)
+                with contextlib.suppress(psycopg.Error, Unanswered):
+                    await self._execute(session, "SELECT 1", (), now_s() + PING_LIMIT_S)
+                self._give_back(session)
+
+
+async def _first_row(connection: psycopg.AsyncConnection[Row], statement: str, values: Sequence[object]) -> Row | None:
+    cursor = await connection.execute(statement, values, prepare=True)
+    return await cursor.fetchone()
+
+
+def _meaning(session: Session, error: psycopg.Error) -> Exception:
+    """What an error of the server says about the statement's effect."""
+    state = error.sqlstate or ""
+    if state == "25006":
+        # The server became a standby under an open session.
+        session.lost.set()
+    if not session.connection.closed and (state in ROLLED_BACK or state.startswith(("23", "42"))):
+        return NotCarriedOut(f"rolled back: {state}")
+    session.lost.set()
+    return Unanswered(f"{state or 'connection lost'}: {error}".splitlines()[0])
+
+
+def _note(diagnostic: psycopg.errors.Diagnostic) -> None:
+    if "synchronous replication" in (diagnostic.message_primary or ""):
+        log.warning("committed without the standby: %s", diagnostic.message_primary)
