@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from chaoskit.model.errors import ChaoskitError
 
     try:
-        parsed = _parser().parse_args(words)
+        parsed = _parser(words).parse_args(words)
         command: object = parsed.command
         assert callable(command)
         code = command(parsed)
@@ -123,7 +123,7 @@ def _rows(kind: str, registry: Registry) -> Sequence[tuple[str, str]]:
     from chaoskit import registry as module
 
     if kind == "defects":
-        return tuple(module.defects().items())
+        return tuple((name, f"{defect.title}. {defect.breaks} Like: {defect.incident}") for name, defect in module.defects().items())
     if kind == "experiments":
         from chaoskit import documents
 
@@ -153,9 +153,13 @@ def _print_verdict(verdict: Verdict, folder: Path, *, as_json: bool, to_json: ob
         print(text_report(verdict, folder=str(folder)), end="")
 
 
-def _schema(given: argparse.Namespace) -> int:  # noqa: ARG001 - every command takes the same
+def _schema(given: argparse.Namespace) -> int:
     import json
+    from importlib import resources
 
+    if given.of == "verdict":
+        print(resources.files("chaoskit.engine").joinpath("verdict.schema.json").read_text(encoding="utf-8"), end="")
+        return 0
     from chaoskit import documents
 
     print(json.dumps(documents.schema(), indent=2))
@@ -184,7 +188,7 @@ def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     import argparse
     from pathlib import Path
 
@@ -218,10 +222,13 @@ def _parser() -> argparse.ArgumentParser:
     check = add("check", _check, "judge a stored run again; starts nothing")
     check.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as one below runs/")
     check.add_argument("--json", action="store_true", help="print the verdict as JSON instead of text")
-    from chaoskit.loads.tool import add_arguments
+    load = add("load", _load, "send requests to one URL at a fixed rate and record each of them")
+    if words[:1] == ["load"]:  # its arguments stand beside the engine, which the other commands need not import
+        from chaoskit.loads.tool import add_arguments
 
-    add_arguments(add("load", _load, "send requests to one URL at a fixed rate and record each of them"))
-    add("schema", _schema, "print the JSON Schema of experiment documents, for editors")
+        add_arguments(load)
+    schema = add("schema", _schema, "print the JSON Schema of experiment documents, for editors, or of verdict.json")
+    schema.add_argument("of", nargs="?", choices=("experiment", "verdict"), default="experiment")
     add("doctor", _doctor, "say what this machine can do and what is missing")
     return parser
 

@@ -2,7 +2,9 @@
 
 import json
 import threading
+from importlib import resources
 
+import jsonschema
 import pytest
 
 from chaoskit.checkers.availability import Availability
@@ -75,7 +77,9 @@ def test_a_run_whose_expectations_hold_passes_and_leaves_its_evidence(world):
     assert fault["effect_seen"] is True
     assert fault["healed_at_s"] > fault["injected_at_s"]
     assert undo_states(world) == ["injecting", "injected", "healed"]
-    assert json.loads(world.folder.verdict.read_text())["exit_code"] == 0
+    stored = json.loads(world.folder.verdict.read_text())
+    assert stored["exit_code"] == 0
+    jsonschema.validate(stored, json.loads((resources.files("chaoskit.engine") / "verdict.schema.json").read_text()))
     assert world.folder.read_history().complete
 
 
