@@ -1,0 +1,117 @@
+"""Whether the run tested anything: the check that keeps a green verdict from being an accident."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaoskit.checkers.wording import MOST_EVIDENCE, percent
+from chaoskit.model import measures, units
+from chaoskit.model.errors import NotExercised
+from chaoskit.model.history import History, Outcome
+from chaoskit.model.verdict import Finding, Result
+
+LATE_AFTER_S = 0.05
+"""At the 99th percentile. Later than this the load shows up in the latencies that it measures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exercised:
+    """The faults bit, customers were there before, during and after, and the load was on time. Passed or inconclusive, never
+    failed.
+
+    Proves: every planned fault was injected, its effect was seen and it was healed; every journey had at least `at_least` ok
+    operations before the first injection and after the last heal, and at least one attempt in between (an outage may be complete);
+    where nothing was healed while the load ran, `at_least` ok operations came after the injection; the load sent all that it had
+    scheduled, wrote its trailer, and began 99 % of the operations within 50 ms of their due time.
+    Sound because it only counts what the record shows, and never speaks well of what is missing.
+    Cannot see: whether the fault is the one that matters, or the load like that of real customers.
+    """
+
+    name: ClassVar[str] = "exercised"
+
+    at_least: units.Count = measures.FEWEST_OPERATIONS
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        missing = (*_faults_missing(history), *_load_missing(history), *self._journeys_missing(history))
+        unknown = sum(operation.outcome is Outcome.INFO for operation in history.operations)
+        count = len(history.operations)
+        share = percent(unknown, count) if count else "none"
+        seen = (
+            f"{len(history.faults)} faults bit and were healed"
+            if history.faults
+            else "no fault was planned, only the load was exercised"
+        )
+        summary = missing[0] if missing else f"{seen}; {count:,} operations, {share} of them without a definite answer"
+        return (
+            Finding(
+                checker=self.name,
+                outcome=Result.INCONCLUSIVE if missing else Result.PASSED,
+                summary=summary,
+                evidence=missing[:MOST_EVIDENCE],
+                measures={"operations": count, "unknown_operations": unknown, "late_s": _late_s(history)},
+            ),
+        )
+
+    def _journeys_missing(self, history: History) -> Iterator[str]:
+        for journey in measures.journeys(history):
+            before, during, after = (_counts(history, journey, period) for period in ("before", "faults", "after"))
+            if not history.faults:
+                ok = sum(o.outcome is Outcome.OK for o in history.of(journey))
+                if ok < self.at_least:
+                    yield f"{journey}: only {ok} operations were ok, {self.at_least} are needed"
+                continue
+            if before is not None and before[Outcome.OK] < self.at_least:
+                yield f"{journey}: only {before[Outcome.OK]} operations were ok before the first fault, {self.at_least} are needed"
+            if during is not None and not during.total():
+                yield f"{journey}: nobody tried while the faults were there"
+            if after is not None and after[Outcome.OK] < self.at_least:
+                yield f"{journey}: only {after[Outcome.OK]} operations were ok after the last heal, {self.at_least} are needed"
+            if after is None and during is not None and during[Outcome.OK] < self.at_least:
+                yield f"{journey}: only {during[Outcome.OK]} operations were ok after the injection, {self.at_least} are needed"
+
+
+def _counts(history: History, journey: str, during: measures.During) -> Counter[Outcome] | None:
+    """How many operations of each outcome were due then; None when there was no such time."""
+    try:
+        return Counter(operation.outcome for operation in measures.due(history, journey, during))
+    except NotExercised:
+        return None
+
+
+def _faults_missing(history: History) -> Iterator[str]:
+    for fault in history.faults:
+        if fault.injecting_ns is None:
+            yield f"{fault.fault} was never injected" + (f": {fault.error}" if fault.error else "")
+        elif fault.injected_ns is None:
+            yield f"{fault.fault} may not have been applied" + (f": {fault.error}" if fault.error else "")
+        elif not fault.effect_seen:
+            yield f"{fault.fault} was injected but its effect was not seen: {fault.evidence or 'no sign of it'}"
+        elif fault.healed_ns is None and (history.complete or fault.healing_ns is not None):
+            yield f"{fault.fault} was not seen to be healed" + (f": {fault.error}" if fault.error else "")
+
+
+def _load_missing(history: History) -> Iterator[str]:
+    if not history.operations:
+        yield "no operation was recorded"
+        return
+    load = history.load
+    if load is None:
+        yield "the load has no trailer: it ended early, and what it had not yet written is missing"
+    elif load.sent != load.scheduled:
+        yield f"the load sent {load.sent:,} of {load.scheduled:,} scheduled operations"
+    elif len(history.operations) < load.sent:
+        yield f"the record holds {len(history.operations):,} of {load.sent:,} operations that the load sent"
+    late_s = _late_s(history)
+    if late_s is not None and late_s > LATE_AFTER_S:
+        yield f"the load was late, so latency is not the bank's: {late_s * 1000:.0f} ms at the 99th percentile"
+    if history.torn_lines > 1:
+        yield f"{history.torn_lines} lines of the record cannot be read"
+
+
+def _late_s(history: History) -> float | None:
+    """How late operations began after their due time, at the 99th percentile; None without operations."""
+    late = [(operation.start_ns - operation.due_ns) / 1e9 for operation in history.operations]
+    return measures.nearest_rank(late, 0.99) if late else None

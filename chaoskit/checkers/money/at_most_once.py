@@ -1,0 +1,78 @@
+"""Whether anything that was wanted once happened twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaoskit.checkers.money.books import Books, effect, judged, net, require_postings, ruling, with_key
+from chaoskit.model import measures
+from chaoskit.model.history import History, Operation
+from chaoskit.model.topology import Posting
+from chaoskit.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtMostOnce:
+    """No intent moved money twice, however often it was sent.
+
+    Proves: over all keys of an intent, the final ledger holds at most one transaction, and that one does not move a multiple of
+    what was asked. An operation without an answer may have happened once; that is not an accusation.
+    Sound because an intent is what a customer wanted once: two effects are wrong whatever was answered.
+    Cannot see: a duplicate whose key belongs to no recorded operation (`no-phantom`), nor whether retries happened at all: the
+    number of operations that were sent more than once is in the measures.
+    Catches a missing, forgotten or racing idempotency key, a new key for each retry, a gateway or relay that repeats.
+    """
+
+    name: ClassVar[str] = "at-most-once"
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        return judged(self.name, history, self._judge)
+
+    def _judge(self, books: Books) -> Finding:
+        require_postings(books)
+        operations = {operation.key: operation for operation in reversed(books.operations)}
+        applied: dict[str, int] = defaultdict(int)
+        wanted: dict[str, Operation] = {}
+        for _, key, postings in with_key(books.transactions()):
+            operation = operations.get(key)
+            if operation is not None:
+                intent = measures.intent_of(operation)
+                applied[intent] += _times(postings, effect(operation))
+                wanted.setdefault(intent, operation)
+        twice = {intent: times for intent, times in applied.items() if times > 1}
+        extra = {intent: measures.amount_of(wanted[intent].legs) * (times - 1) for intent, times in twice.items()}
+        amount = sum(extra.values())
+        return ruling(
+            self.name,
+            wrong=[
+                f"{books.says(wanted[intent])} was wanted once and happened {twice[intent]} times"
+                for intent in sorted(twice, key=lambda intent: -extra[intent])
+            ],
+            failed=f"{len(twice):,} operations happened more than once and moved {books.money(amount)} too much",
+            passed=f"none of the {len(applied):,} operations in the ledger happened twice",
+            measured={
+                "repeated_operations": len(twice),
+                "repeated_amount": amount,
+                "retried_operations": _retried(books.operations),
+            },
+        )
+
+
+def _times(postings: Sequence[Posting], legs: Mapping[str, int]) -> int:
+    """How often *legs* happened in one transaction: once, unless every account got the same multiple."""
+    done = net(postings)
+    if done == legs or done.keys() != legs.keys():
+        return 1
+    factors = {divmod(amount, legs[account]) for account, amount in done.items()}
+    times, rest = factors.pop()
+    return times if not factors and rest == 0 and times > 1 else 1
+
+
+def _retried(operations: Sequence[Operation]) -> int:
+    sent: dict[str, int] = defaultdict(int)
+    for operation in operations:
+        sent[measures.intent_of(operation)] += len(operation.attempts)
+    return sum(times > 1 for times in sent.values())

@@ -1,0 +1,52 @@
+"""Whether any account was ever below what it may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar
+
+from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.model.errors import NotExercised
+from chaoskit.model.history import History
+from chaoskit.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoOverdraft:
+    """Nobody could spend more than they had, not even for a moment.
+
+    Proves: for each account with a limit, no balance on its way from the opening balance through its postings, in order of
+    version, and not the balance it shows at the end, is below the limit.
+    Sound because the order of an account's postings is given by their versions and needs no clock.
+    Cannot see: a limit over several accounts of one customer.
+    Catches a balance that is checked in one transaction and debited in the next.
+    """
+
+    name: ClassVar[str] = "no-overdraft"
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        return judged(self.name, history, self._judge)
+
+    def _judge(self, books: Books) -> Finding:
+        require_postings(books)
+        by_account = books.by_account()
+        limited = [state for state in books.ledger.accounts if state.lowest is not None]
+        if not limited:
+            raise NotExercised("no account has a lowest balance, so nothing was proven")
+        below: dict[str, int] = {}
+        wrong = {}
+        for state in limited:
+            lowest = state.lowest or 0
+            amounts = (posting.amount for posting in by_account[state.account])
+            least = min(state.balance, *accumulate(amounts, initial=books.opening.get(state.account, 0)))
+            if least < lowest:
+                below[state.account] = lowest - least
+                wrong[state.account] = f"account {state.account} was at {books.money(least)}, lowest allowed {books.money(lowest)}"
+        return ruling(
+            self.name,
+            wrong=[wrong[account] for account in sorted(below, key=lambda account: -below[account])],
+            failed=f"{len(wrong):,} of {len(limited):,} accounts were below their lowest balance",
+            passed=f"none of the {len(limited):,} accounts with a limit was ever below it",
+            measured={"accounts_below": len(wrong), "amount_below": max(below.values(), default=0)},
+        )

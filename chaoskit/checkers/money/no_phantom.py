@@ -1,0 +1,72 @@
+"""Whether the ledger holds anything that nobody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaoskit.checkers.money.books import Books, effect, judged, net, require_postings, ruling, with_key
+from chaoskit.model.errors import NotExercised
+from chaoskit.model.history import History, Operation
+from chaoskit.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPhantom:
+    """Every posting belongs to an operation that a customer began, with its accounts and its amount.
+
+    Proves: the key of every posting was sent by the load, and what each transaction did to an account is what that operation asked
+    for.
+    Sound only on a whole record, since an operation whose line is missing would look like nobody's: without the run's trailer, the
+    load's trailer, or with lines that cannot be read it is inconclusive.
+    Cannot see: a leg that is missing (`double-entry`), nor an operation that is missing (`ack-durable`).
+    Catches corruption, clashing keys of two customers, another payload executed under a used key, other traffic on the system.
+    """
+
+    name: ClassVar[str] = "no-phantom"
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        return judged(self.name, history, self._judge)
+
+    def _judge(self, books: Books) -> Finding:
+        _require_whole_record(books.history)
+        require_postings(books)
+        asked = books.by_key()
+        wrong = []
+        for transaction, key, postings in with_key(books.transactions()):
+            done = net(postings)
+            operations = asked.get(key, ())
+            if not any(_is_part_of(done, effect(operation)) for operation in operations):
+                wrong.append(f"transaction {transaction} {_did(books, done)} {_not_asked(books, key, operations)}")
+        return ruling(
+            self.name,
+            wrong=wrong,
+            failed=f"{len(wrong):,} transactions did what no customer asked for",
+            passed=f"each of the {len(books.ledger.postings):,} postings was asked for",
+            measured={"phantom_transactions": len(wrong)},
+        )
+
+
+def _is_part_of(done: Mapping[str, int], asked: Mapping[str, int]) -> bool:
+    return done == asked or done.items() <= asked.items()
+
+
+def _did(books: Books, done: Mapping[str, int]) -> str:
+    legs = ", ".join(f"{account} {'+' if amount > 0 else ''}{books.money(amount)}" for account, amount in done.items())
+    return f"posted {legs or 'nothing in sum'}"
+
+
+def _not_asked(books: Books, key: str, operations: Sequence[Operation]) -> str:
+    if operations:
+        return f"but was asked for {books.says(operations[0])}"
+    return f"under key {key!r}, which no customer sent"
+
+
+def _require_whole_record(history: History) -> None:
+    if not history.complete:
+        raise NotExercised("the run has no trailer: operations may be missing from the record")
+    if history.load is None:
+        raise NotExercised("the load has no trailer: operations may be missing from the record")
+    if history.torn_lines:
+        raise NotExercised(f"{history.torn_lines} lines of the record cannot be read: operations may be missing from it")

@@ -1,0 +1,51 @@
+"""Whether anything that was refused moved money all the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.model.history import History, Outcome
+from chaoskit.model.verdict import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoRefusedEffect:
+    """What a customer was told did not happen, did not happen.
+
+    Proves: no key whose every attempt surely failed, and no key that the bank refused or barred when it was settled at the end,
+    has a posting in the final ledger.
+    Sound because a refusal after an attempt without an answer does not count as one: the first attempt may be why the second was
+    refused. Such a key is unknown until it is settled.
+    Cannot see: refusals that never came up; where nothing was refused it passes and says so.
+    Catches a refusal after the commit, two requests of one key racing, a tombstone that does not hold.
+    """
+
+    name: ClassVar[str] = "no-refused-effect"
+
+    def check(self, history: History) -> tuple[Finding, ...]:
+        return judged(self.name, history, self._judge)
+
+    def _judge(self, books: Books) -> Finding:
+        settled = books.history.final.settled if books.history.final else {}
+        posted = {posting.key for posting in books.ledger.postings}
+        refused = 0
+        wrong = []
+        for key, operations in books.by_key().items():
+            outcomes = {operation.outcome for operation in operations}
+            is_barred = Outcome.OK not in outcomes and settled.get(key) in ("refused", "tombstone")
+            if outcomes != {Outcome.FAIL} and not is_barred:
+                continue
+            refused += 1
+            if key in posted:
+                how = f"settled as {settled[key]}" if is_barred else f"refused ({operations[0].why or 'no reason given'})"
+                wrong.append(f"{books.says(operations[0])} was {how} and is in the ledger")
+        passed = f"none of the {refused:,} refused operations moved money" if refused else "no operation was refused"
+        return ruling(
+            self.name,
+            wrong=wrong,
+            failed=f"{len(wrong):,} of {refused:,} refused operations moved money",
+            passed=passed,
+            measured={"refused_operations": refused, "refused_with_effect": len(wrong)},
+        )
