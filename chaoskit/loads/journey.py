@@ -1,0 +1,252 @@
+"""What a customer does: an `async def` function of a `Visit`, written by whoever knows the system under test.
+
+    async def transfer(visit: Visit) -> None:
+        operation = visit.operation(legs={payer: -amount, payee: amount}, key=visit.intent)
+        answer = await operation.attempt("POST", "/transfers", body={…}, headers={…}, timeout_s=5)
+
+Each attempt is one call on the wire and is recorded before its first byte leaves; nothing here repeats a call by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chaoskit.loads import answer as http_answer
+from chaoskit.loads.connection import Client, Reply
+from chaoskit.loads.journal import Journal
+from chaoskit.loads.outcome import BY_TROUBLE, Trouble, judge
+from chaoskit.model.errors import UsageError
+from chaoskit.model.history import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of one call. `status` is 0 when no whole answer came; `why` is "" when the outcome is ok."""
+
+    outcome: Outcome
+    status: int = 0
+    body: Mapping[str, object] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        return self.outcome is Outcome.OK
+
+
+class Journey(Protocol):
+    """Called once for each arrival. What it raises is recorded with the operation it was at, and ends this visit only."""
+
+    async def __call__(self, visit: Visit) -> None: ...
+
+
+class Engine:
+    """What visits share: the connections, the journal, a memory for journeys and the numbering of operations."""
+
+    __slots__ = ("client", "host", "is_ending", "journal", "memory", "operations", "seed")
+
+    def __init__(self, *, client: Client, journal: Journal, seed: int) -> None:
+        self.client = client
+        self.journal = journal
+        self.seed = seed
+        self.memory: dict[str, object] = {}
+        self.host = client.target.name
+        self.operations = 0
+        self.is_ending = False
+        """Calls that are cancelled from now on had no answer when the load ended; before, their journeys gave up."""
+
+
+class Visit:
+    """One customer's arrival. `number` is its place in the schedule, the same in every run with the same seed."""
+
+    __slots__ = ("_began_ns", "_due_ns", "_engine", "_operations", "_random", "journey", "number")
+
+    def __init__(self, engine: Engine, *, number: int, journey: str, due_ns: int) -> None:
+        self.number = number
+        self.journey = journey
+        self._engine = engine
+        self._due_ns = due_ns
+        self._began_ns = time.monotonic_ns()
+        self._operations: list[Operation] = []
+        self._random: random.Random | None = None
+
+    @property
+    def random(self) -> random.Random:
+        """Chance for this visit, from the seed and the arrival's number: whatever other visits do, it draws the same."""
+        if self._random is None:
+            # Made when asked for: it costs more than the rest of a visit.
+            self._random = random.Random(f"visit {self.number} of {self._engine.seed}")
+        return self._random
+
+    @property
+    def memory(self) -> dict[str, object]:
+        """Shared by all visits of this load, for tokens and the like. Empty at first."""
+        return self._engine.memory
+
+    @property
+    def intent(self) -> str:
+        """A name for what this customer wants: unique in the load, the same in every run with the same seed."""
+        return f"{self._engine.seed}-{self.number}"
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> Answer:
+        """Make a call that is not recorded, for preparations only: never for one that moves money."""
+        reply = await self._exchange(method, path, body=body, headers=headers, timeout_s=timeout_s)
+        return _answer(reply)[0]
+
+    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "") -> Operation:
+        """Begin an operation: something the customer wants once. Nothing is sent or recorded before its first attempt.
+
+        The first one of a visit counts from the time the arrival was due, each later one from now.
+        """
+        self._engine.operations += 1
+        due_ns = time.monotonic_ns() if self._operations else self._due_ns
+        operation = Operation(self, number=self._engine.operations, due_ns=due_ns, legs=legs or {}, key=key)
+        self._operations.append(operation)
+        return operation
+
+    def end(self, *, why: str = "") -> None:
+        """Record that the customer is done; *why* says what went wrong if the journey did not end by itself. For the load only."""
+        at_ns = time.monotonic_ns()
+        if not any(operation.attempts for operation in self._operations):
+            operation = self._operations[0] if self._operations else self.operation()
+            operation.note(why or "the journey made no attempt of an operation", start_ns=self._began_ns, end_ns=at_ns)
+        elif why:
+            # It sent nothing, so it leaves the operation's outcome as the attempts before made it.
+            last = next(operation for operation in reversed(self._operations) if operation.attempts)
+            last.note(why, start_ns=at_ns, end_ns=at_ns)
+        for operation in self._operations:
+            if operation.attempts:
+                self._engine.journal.closed(operation=operation.number, at_ns=at_ns)
+
+    def cut_off(self) -> None:
+        """The load ended first: what was sent stays without an answer. For the load only."""
+        if not any(operation.attempts for operation in self._operations):
+            self.end(why="the load ended before the journey made an attempt")
+
+    async def _exchange(
+        self, method: str, path: str, *, body: Mapping[str, object] | None, headers: Mapping[str, str] | None, timeout_s: float
+    ) -> Reply:
+        request = encode(method, path, host=self._engine.host, body=body, headers=headers)
+        return await self._engine.client.exchange(request, timeout_s=timeout_s, to_head=method == "HEAD")
+
+
+class Operation:
+    """Something the customer wants once, under one key. Made by `Visit.operation`."""
+
+    __slots__ = ("_due_ns", "_key", "_legs", "_visit", "attempts", "number")
+
+    def __init__(self, visit: Visit, *, number: int, due_ns: int, legs: Mapping[str, int], key: str) -> None:
+        self.number = number
+        self.attempts = 0
+        self._visit = visit
+        self._due_ns = due_ns
+        self._legs = legs
+        self._key = key
+
+    async def attempt(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> Answer:
+        """Make one recorded call and say what became of it. Does not raise for a failed call."""
+        visit = self._visit
+        engine = visit._engine  # noqa: SLF001 -- a visit and its operations are one thing
+        request = encode(method, path, host=engine.host, body=body, headers=headers)
+        number = self._invoked(time.monotonic_ns())
+        try:
+            reply = await engine.client.exchange(request, timeout_s=timeout_s, to_head=method == "HEAD")
+        except asyncio.CancelledError:
+            if not engine.is_ending:
+                rule, at_ns = BY_TROUBLE[Trouble.GIVEN_UP], time.monotonic_ns()
+                engine.journal.completed(
+                    operation=self.number, attempt=number, end_ns=at_ns, outcome=rule.outcome, why=Trouble.GIVEN_UP.value
+                )
+            raise
+        answer, served_by = _answer(reply)
+        engine.journal.completed(
+            operation=self.number,
+            attempt=number,
+            end_ns=reply.end_ns,
+            outcome=answer.outcome,
+            status=answer.status,
+            why=answer.why,
+            served_by=served_by,
+            result=answer.body,
+        )
+        return answer
+
+    def note(self, why: str, *, start_ns: int, end_ns: int) -> None:
+        """Record an attempt that sent nothing, and why. For the load only."""
+        number = self._invoked(start_ns)
+        journal = self._visit._engine.journal  # noqa: SLF001 -- a visit and its operations are one thing
+        journal.completed(operation=self.number, attempt=number, end_ns=end_ns, outcome=Outcome.FAIL, why=why)
+
+    def _invoked(self, start_ns: int) -> int:
+        self.attempts += 1
+        visit = self._visit
+        visit._engine.journal.invoked(  # noqa: SLF001 -- a visit and its operations are one thing
+            operation=self.number,
+            attempt=self.attempts,
+            start_ns=start_ns,
+            journey=visit.journey,
+            due_ns=self._due_ns,
+            intent=visit.intent,
+            key=self._key,
+            legs=self._legs,
+        )
+        return self.attempts
+
+
+def encode(
+    method: str, path: str, *, host: str, body: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """The bytes of one request. Raises `UsageError` for a method, path or header that would break out of its place."""
+    if not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
+        raise UsageError(
+            f"journey: {method!r} {path!r} is not a request; expected a method such as 'GET' and a path such as '/balance'"
+        )
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n"
+    for name, value in (headers or {}).items():
+        if not _HEADER.fullmatch(f"{name}:{value}"):
+            raise UsageError(
+                f"journey: header {name!r} with value {value!r} is not a header; expected one line of plain characters"
+            )
+        head += f"{name}: {value}\r\n"
+    if body is None:
+        return (head + ("\r\n" if method in _WITHOUT_BODY else "Content-Length: 0\r\n\r\n")).encode("latin-1")
+    content = json.dumps(body, separators=(",", ":")).encode()
+    return (head + f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n").encode("latin-1") + content
+
+
+_METHOD = re.compile(r"[A-Z]+")
+_PATH = re.compile(r"/[!-~]*")
+_HEADER = re.compile(r"[!#-'*+.^-z|~A-Z0-9-]+:[ -~\u00a1-\u00ff]*")
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+
+
+def _answer(reply: Reply) -> tuple[Answer, str]:
+    """The answer as a journey sees it, and who gave it."""
+    if reply.trouble is not None:
+        why = f"{reply.trouble.value}: {reply.detail}" if reply.detail else reply.trouble.value
+        return Answer(outcome=BY_TROUBLE[reply.trouble].outcome, why=why), ""
+    judged = judge(reply.status, reply.content)
+    served_by = judged.body.get("served_by") or http_answer.header(reply.head, "X-Served-By")
+    return Answer(outcome=judged.rule.outcome, status=reply.status, body=judged.body, why=judged.why), str(served_by)
