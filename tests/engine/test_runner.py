@@ -23,6 +23,7 @@ from chaoskit.model.topology import AccountState, LedgerState
 from chaoskit.model.verdict import Result
 from chaoskit.testing import FakeEnvironment, FakeLedger, FakeLoad, FixedChecker, NoFault, SilentProgress
 
+PASSES = FixedChecker()
 STEADY = Availability(journey="visit", at_least=0.99)
 
 
@@ -37,7 +38,7 @@ class World:
         self.progress = SilentProgress()
         self.tmp_path = tmp_path
 
-    def run(self, *faults, expect=(FixedChecker(),), steady=(STEADY,), abort_if=(), duration_s=1.0):
+    def run(self, *faults, expect=(PASSES,), steady=(STEADY,), abort_if=(), duration_s=1.0):
         experiment = Experiment(
             title="the fake survives",
             environment=EnvironmentChoice(use="fake"),
