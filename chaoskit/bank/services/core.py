@@ -37,9 +37,6 @@ from chaoskit.bank.services.serving import (
 from chaoskit.bank.services.sessions import Database, NotCarriedOut, Row, Sessions, Unanswered
 from chaoskit.bank.tokens import pin_hash
 
-APPLICATION = "bank-core"
-"""What the core's sessions that move money are called in the database; the fence looks for it."""
-
 # A caller that does not say how long it waits: as long as the gateway would.
 DEFAULT_DEADLINE_MS = 1300
 # At the first start of all the cluster may still be choosing its primary; after this the core answers, with refusals, and keeps
@@ -49,12 +46,12 @@ FIRST_PRIMARY_WITHIN_S = 25.0
 
 async def build(settings: Settings) -> web.Application:
     hosts = tuple((str(host), int(port)) for host, port in cast("list[tuple[str, int]]", settings["databases"]))
-    database = Database(hosts=hosts, user=str(settings["user"]))
+    database = Database(hosts=hosts, user=str(settings["user"]), name=str(settings["database"]))
     seed = int(str(settings["seed"]))
     opened = Path(str(settings["directory"])) / "books-open"
     opening = asyncio.create_task(open_books(database, seed=seed, opened=opened))
     await asyncio.wait({opening}, timeout=FIRST_PRIMARY_WITHIN_S)
-    sessions = Sessions(database, count=int(str(settings["slots"])), application=APPLICATION)
+    sessions = Sessions(database, count=int(str(settings["slots"])), application=schema.CORE_SESSION)
     core = Core(
         sessions,
         seed=seed,

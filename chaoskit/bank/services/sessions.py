@@ -49,7 +49,7 @@ class Database:
 
     hosts: tuple[tuple[str, int], ...]
     user: str
-    name: str = "bank"
+    name: str
 
     def conninfo(self, *, application: str, name: str | None = None) -> str:
         """Where and how to connect to whichever member takes writes."""

@@ -1,0 +1,179 @@
+"""What the bank's customers do: log in, look at a balance, pay, draw cash. Loaded in the load's own process.
+
+A customer who gets no clear answer asks again with the same key, as the bank's app would; one who was clearly refused does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from chaoskit.bank.customers import CLEARING, VAULT, Customer, customers
+from chaoskit.bank.options import bank_options
+from chaoskit.model.history import Outcome
+
+# As long as a phone's app waits; the gateway gives up half a second earlier, so that its answer is still heard.
+ATTEMPT_LIMIT_S = 2.0
+# Before the second and the third call of a payment. Spread by half either way, or all who were cut off together would come back
+# together.
+PAUSES_S = (0.4, 0.8)
+READ_PAUSES_S = (0.4,)
+# Minor units. With the opening balances of `customers` a few percent of payments are refused for want of funds.
+AMOUNTS = (1_000, 60_000)
+# A fifth of the transfers go to other banks; no public split for the country was found, and this keeps the rail busy but not in
+# the way.
+OTHER_BANK_SHARE = 0.2
+
+
+class Answer(Protocol):
+    """What the load answers to a call."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def body(self) -> Mapping[str, object]: ...
+
+
+class Operation(Protocol):
+    """What the load records under one key."""
+
+    async def attempt(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> Answer: ...
+
+
+class Visit(Protocol):
+    """One arrival, as the load hands it over."""
+
+    @property
+    def random(self) -> random.Random: ...
+    @property
+    def memory(self) -> dict[str, object]: ...
+    @property
+    def intent(self) -> str: ...
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> Answer: ...
+    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "") -> Operation: ...
+
+
+Journey = Callable[[Visit], Awaitable[None]]
+
+JOURNEY_NAMES = ("login", "balance", "transfer", "withdraw")
+
+
+def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
+    """The journeys of the bank with this seed."""
+    bank_options(options)
+    people = _Customers(customers(seed))
+    return {"login": people.log_in, "balance": people.read_balance, "transfer": people.transfer, "withdraw": people.withdraw}
+
+
+class _Customers:
+    """Everybody, and what each of them may do."""
+
+    def __init__(self, people: tuple[Customer, ...]) -> None:
+        self._people = people
+        self._accounts = tuple(account for customer in people for account in customer.accounts)
+
+    async def log_in(self, visit: Visit) -> None:
+        customer = visit.random.choice(self._people)
+        answer = await _insist(visit, visit.operation(), "POST", "/login", body=_credentials(customer), pauses_s=READ_PAUSES_S)
+        _remember(visit, customer, answer)
+
+    async def read_balance(self, visit: Visit) -> None:
+        customer, account = self._choose(visit)
+        headers = await _signed_in(visit, customer)
+        await _insist(visit, visit.operation(), "GET", f"/accounts/{account}", headers=headers, pauses_s=READ_PAUSES_S)
+
+    async def transfer(self, visit: Visit) -> None:
+        customer, payer = self._choose(visit)
+        amount = visit.random.randrange(*AMOUNTS)
+        if visit.random.random() < OTHER_BANK_SHARE:
+            creditor = f"other-{visit.random.randrange(10**6):06}"
+            legs = {payer: -amount, CLEARING: amount}
+            body = {"from": payer, "to": creditor, "amount": amount, "bank": "other"}
+        else:
+            payee = visit.random.choice([account for account in self._accounts if account != payer])
+            legs = {payer: -amount, payee: amount}
+            body = {"from": payer, "to": payee, "amount": amount, "bank": "own"}
+        await _pay(visit, customer, "/transfers", body=body, legs=legs)
+
+    async def withdraw(self, visit: Visit) -> None:
+        customer, account = self._choose(visit)
+        amount = visit.random.randrange(*AMOUNTS)
+        legs = {account: -amount, VAULT: amount}
+        await _pay(visit, customer, "/withdrawals", body={"account": account, "amount": amount}, legs=legs)
+
+    def _choose(self, visit: Visit) -> tuple[Customer, str]:
+        customer = visit.random.choice(self._people)
+        return customer, visit.random.choice(customer.accounts)
+
+
+async def _pay(visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]) -> None:
+    headers = {**await _signed_in(visit, customer), "Idempotency-Key": visit.intent}
+    operation = visit.operation(legs=legs, key=visit.intent)
+    await _insist(visit, operation, "POST", path, body=body, headers=headers, pauses_s=PAUSES_S)
+
+
+async def _insist(
+    visit: Visit,
+    operation: Operation,
+    method: str,
+    path: str,
+    *,
+    body: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+    pauses_s: tuple[float, ...],
+) -> Answer:
+    """Ask, and ask again while it is not clear what happened."""
+    is_unclear = False
+    answer: Answer | None = None
+    for pause_s in (0.0, *pauses_s):
+        if answer is not None:
+            await asyncio.sleep(pause_s * visit.random.uniform(0.5, 1.5))
+        answer = await operation.attempt(method, path, body=body, headers=headers, timeout_s=ATTEMPT_LIMIT_S)
+        is_unclear = is_unclear or answer.outcome is Outcome.INFO
+        # 503 without effect says nothing of the call before it, which may have paid: then it is still worth asking.
+        is_settled = answer.outcome is Outcome.OK or (answer.outcome is Outcome.FAIL and answer.status != 503)
+        if is_settled or not is_unclear:
+            break
+    assert answer is not None
+    return answer
+
+
+async def _signed_in(visit: Visit, customer: Customer) -> dict[str, str]:
+    """The headers of a signed-in customer; the app keeps its token.
+
+    Without an answer from the login the call is made unsigned: that customer cannot pay, and must be seen on the record.
+    """
+    if customer.name not in visit.memory:
+        answer = await visit.request("POST", "/login", body=_credentials(customer), timeout_s=ATTEMPT_LIMIT_S)
+        _remember(visit, customer, answer)
+    token = visit.memory.get(customer.name)
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _remember(visit: Visit, customer: Customer, answer: Answer) -> None:
+    if answer.outcome is Outcome.OK and "token" in answer.body:
+        visit.memory[customer.name] = answer.body["token"]
+
+
+def _credentials(customer: Customer) -> dict[str, object]:
+    return {"customer": customer.name, "pin": customer.pin}
