@@ -1,0 +1,206 @@
+"""The database tier of the bank: two PostgreSQL nodes under Patroni, which decides by a lease in etcd who is primary.
+
+The nodes announce to each other the address of their link, so that replication, rewind and Patroni's own questions can be cut. The
+database `bank` (user `postgres`, no password on loopback) is there when the first node answers; `current_setting('bank.node')` tells
+which node served a query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from chaoskit.model.topology import (
+    POSTGRES_HELLO,
+    Command,
+    GroupSpec,
+    LinkSpec,
+    Place,
+    Port,
+    RoleState,
+    ServiceSpec,
+    http_hello,
+)
+
+GROUP = "ledger-db"
+NODES = ("ledger-db-1", "ledger-db-2")
+ETCD = "etcd"
+DATABASE = "bank"
+USER = "postgres"
+ASYNC_REPLICATION = "async-replication"
+NO_TAKEOVER = "no-takeover"
+
+# Patroni's shortest lease that survives a busy machine: a killed primary is replaced in about 5 s. Patroni 3.2 and later lift it to 20 s.
+LEASE = {"ttl": 5, "loop_wait": 1, "retry_timeout": 2}
+# A standby that stops confirming holds up every payment until its connection counts as dead; with the default of 60 s a cut of the
+# replication would be an outage of a minute. As long as the lease: no sooner than a node counts as dead.
+REPLICATION_TIMEOUT = "5s"
+
+
+def etcd_command(place: Place) -> Command:
+    client, peer = (f"http://{host}:{port}" for host, port in (place.own("client"), place.own("peer")))
+    return Command(
+        argv=(
+            place.program("etcd"),
+            "--name=etcd",
+            f"--data-dir={place.directory / 'data'}",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=etcd={peer}",
+            "--log-level=warn",
+            "--unsafe-no-fsync",  # a killed process loses nothing by it; only a crash of the machine would
+        )
+    )
+
+
+def node_command(place: Place) -> Command:
+    programs = Path(place.program("postgres")).parent
+    settings = place.write("patroni.json", json.dumps(node_settings(place, programs), indent=1))
+    library = programs.parent / "lib"
+    # The walreceiver of a relocated PostgreSQL otherwise loads an older libpq of the system, and never streams.
+    variables = {"LD_LIBRARY_PATH": str(library)} if (library / "libpq.so.5").exists() else {}
+    return Command(argv=(place.program("patroni"), str(settings)), variables=variables, unprivileged=True)
+
+
+def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
+    """Patroni's settings (it reads YAML, of which JSON is a part)."""
+    peer = next(node for node in NODES if node != place.service)
+    defect = place.options.get("defect", "none")
+    is_synchronous = defect != ASYNC_REPLICATION
+    create = place.write("create_database.sh", f'exec "{programs / "psql"}" -X -q -d "$1" -c "CREATE DATABASE {DATABASE}"\n')
+    return {
+        "scope": GROUP,
+        "name": place.service,
+        "restapi": {"listen": _text(place.own("rest")), "connect_address": _text(place.reached_by(peer, "rest"))},
+        # Without use_proxies Patroni asks etcd for its real address and goes past the link.
+        "etcd3": {"hosts": [_text(place.to(ETCD, "client"))], "use_proxies": True},
+        "bootstrap": {
+            "dcs": {
+                **LEASE,
+                "synchronous_mode": is_synchronous,
+                "failsafe_mode": True,  # the loss of etcd alone does not stop the bank
+                "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": _parameters(is_synchronous=is_synchronous)},
+            },
+            "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums", "no-sync"],
+            "post_bootstrap": f"sh {create}",
+        },
+        "postgresql": {
+            "listen": _text(place.own("postgres")),
+            "connect_address": _text(place.reached_by(peer, "postgres")),
+            "data_dir": str(place.directory / "data"),
+            "bin_dir": str(programs),
+            "pgpass": str(place.directory / "pgpass"),
+            "authentication": {"superuser": {"username": USER}, "replication": {"username": "replicator"}},
+            "pg_hba": ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"],
+            "basebackup": [{"checkpoint": "fast"}, "no-sync"],
+            "parameters": {"unix_socket_directories": "", "bank.node": place.service},
+        },
+        # The second node starts after the first one answers, so the first one is the primary and this one is its standby.
+        "tags": {"nofailover": defect == NO_TAKEOVER and place.service == NODES[1]},
+    }
+
+
+def _parameters(*, is_synchronous: bool) -> dict[str, object]:
+    return {
+        "max_connections": 100,
+        "shared_buffers": "32MB",  # the whole ledger of a run fits
+        "wal_log_hints": "on",
+        "wal_keep_size": "128MB",
+        "wal_sender_timeout": REPLICATION_TIMEOUT,
+        "wal_receiver_timeout": REPLICATION_TIMEOUT,
+        "wal_retrieve_retry_interval": "500ms",  # a standby that lost its primary tries again soon; the default of 5 s is a lease long
+        "synchronous_commit": "on" if is_synchronous else "local",
+        "bank.synchronous": "on" if is_synchronous else "off",
+        "log_line_prefix": "%m [%p] ",
+    }
+
+
+def read_role(member: str, address: tuple[str, int], *, timeout_s: float) -> RoleState:
+    """Ask one node. Blocks up to *timeout_s*; a node that does not answer is `down`. Must not be called inside an event loop."""
+    try:
+        return asyncio.run(_ask(member, address, timeout_s))
+    except (OSError, TimeoutError) as error:  # psycopg's errors are turned into states where they happen
+        return RoleState(member=member, role="down", accepts_writes=None, detail=f"{type(error).__name__}: {error}")
+
+
+STATE = """
+SELECT pg_is_in_recovery(), EXISTS (
+    SELECT FROM pg_stat_replication
+    WHERE state = 'streaming' AND (sync_state IN ('sync', 'quorum') OR current_setting('bank.synchronous', true) = 'off')
+)"""
+# Refused in a read-only transaction and on a standby. Nothing is changed, and no commit waits for a standby.
+TRY_WRITE = "UPDATE pg_catalog.pg_database SET datname = datname WHERE false"
+TRY_LOG = "SELECT pg_logical_emit_message(true, 'chaoskit', 'can this be written?')"
+
+
+async def _ask(member: str, address: tuple[str, int], timeout_s: float) -> RoleState:
+    import psycopg
+
+    host, port = address
+    role, streaming = "down", False
+    try:
+        # psycopg's own limit is whole seconds and at least two.
+        async with (
+            asyncio.timeout(timeout_s),
+            await psycopg.AsyncConnection.connect(
+                host=host,
+                port=port,
+                user=USER,
+                dbname="postgres",
+                application_name="chaoskit-role",
+                sslmode="disable",
+                autocommit=True,
+            ) as connection,
+        ):
+            row = await (await connection.execute(STATE)).fetchone()
+            assert row is not None
+            role, streaming = ("standby" if row[0] else "primary"), bool(row[1])
+            async with connection.transaction(force_rollback=True):
+                await connection.execute(TRY_WRITE)
+                await connection.execute(TRY_LOG)
+            return RoleState(member=member, role=role, accepts_writes=True, streaming=streaming)
+    except TimeoutError:
+        return RoleState(
+            member=member, role=role, accepts_writes=None, streaming=streaming, detail=f"no answer within {timeout_s:g} s"
+        )
+    except psycopg.Error as error:
+        refused = role != "down" and error.sqlstate is not None
+        detail = "" if role == "standby" and refused else str(error).strip()
+        return RoleState(member=member, role=role, accepts_writes=False if refused else None, streaming=streaming, detail=detail)
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
+def _node(name: str, after: tuple[str, ...]) -> ServiceSpec:
+    return ServiceSpec(
+        name=name,
+        ports=(Port("postgres", POSTGRES_HELLO), Port("rest", http_hello("/health"))),
+        command=node_command,
+        after=after,
+        ready_within_s=40.0,  # 2 to 5 s on a quiet machine, 12 s were seen on one ten times overloaded
+        version="PostgreSQL 18 under Patroni 3.0.4",
+    )
+
+
+SERVICES = (
+    ServiceSpec(
+        name=ETCD,
+        ports=(Port("client", http_hello("/health")), Port("peer", http_hello("/version"))),
+        command=etcd_command,
+        version="etcd 3.5.1",
+    ),
+    _node(NODES[0], after=(ETCD,)),
+    _node(NODES[1], after=(NODES[0],)),
+)
+LINKS = (
+    *(LinkSpec(client=node, service=ETCD, ports=("client",)) for node in NODES),
+    LinkSpec(client=NODES[0], service=NODES[1], ports=("postgres", "rest")),
+    LinkSpec(client=NODES[1], service=NODES[0], ports=("postgres", "rest")),
+)
+LEDGER_DB = GroupSpec(name=GROUP, members=NODES, port="postgres", read_role=read_role)

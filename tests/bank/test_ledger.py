@@ -1,0 +1,107 @@
+"""The reader of the money against a real database."""
+
+import asyncio
+import time
+
+import pytest
+
+from chaoskit.bank import customers
+from chaoskit.bank.ledger import SqlLedger
+from chaoskit.model.errors import NotReady
+
+
+def test_the_books_sum_to_the_opening_after_payments_of_every_kind(bank):
+    async def scenario():
+        async with bank() as it:
+            opening = customers.opening(7, {})
+            state = await it.read()
+            assert {account.account: account.balance for account in state.accounts} == opening
+            assert {account.lowest for account in state.accounts if account.kind == "customer"} == {0}
+            assert state.read_from == "solo"
+            payer, payee = it.rich()
+            await it.pay("t", payer, payee, 10)
+            for kind in ("withdrawal", "interbank"):
+                order = {"kind": kind, "from": payer, "to": "other-1", "amount": 5}
+                await it.call("POST", "/movements", to="core", body=order, headers={"Idempotency-Key": kind})
+            state = await it.read()
+            balances = {account.account: account.balance for account in state.accounts}
+            assert sum(balances.values()) == sum(opening.values())
+            assert balances[payer] == opening[payer] - 20
+            assert (balances["vault"], balances["clearing"]) == (5, 5)
+            for posting in state.postings:
+                if posting.account != payer:
+                    assert posting.balance_after == balances[posting.account]
+
+    asyncio.run(scenario())
+
+
+def test_settling_says_for_every_key_what_became_of_it(bank):
+    async def scenario():
+        async with bank() as it:
+            payer, payee = it.rich()
+            await it.pay("paid", payer, payee, 10)
+            await it.pay("refused", payer, payee, 10**12)
+            never = [f"never-{number}" for number in range(1200)]
+            settled = await it.settle("paid", "refused", *never)
+            assert settled == {"paid": "applied", "refused": "refused", **dict.fromkeys(never, "tombstone")}
+            assert await it.settle() == {}
+
+    asyncio.run(scenario())
+
+
+def test_an_open_payment_is_seen_and_the_fence_waits_for_it(bank):
+    async def scenario():
+        async with bank() as it:
+            payer, payee = it.rich()
+            with it.connect() as stranger:
+                stranger.execute("SELECT 1 FROM accounts WHERE account = %s FOR UPDATE", (payer,))
+                paying = asyncio.create_task(it.pay("k", payer, payee, 10))
+                assert await asyncio.to_thread(wait_for_waiter, stranger) == 1
+                assert await asyncio.to_thread(it.ledger.open_transactions, timeout_s=0) == 1
+                stranger.rollback()
+            assert (await paying)[0] == 200
+            assert await asyncio.to_thread(it.ledger.open_transactions, timeout_s=5) == 0
+
+    asyncio.run(scenario())
+
+
+def wait_for_waiter(connection):
+    for _ in range(200):
+        row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+        if row[0]:
+            return row[0]
+        time.sleep(0.005)
+    return 0
+
+
+def test_digests_change_with_the_money(bank):
+    async def scenario():
+        async with bank() as it:
+            payer, payee = it.rich()
+            first = await asyncio.to_thread(it.ledger.digests, timeout_s=5)
+            assert first.keys() == {"solo"}
+            assert await asyncio.to_thread(it.ledger.digests, timeout_s=5) == first
+            await it.pay("k", payer, payee, 10)
+            assert await asyncio.to_thread(it.ledger.digests, timeout_s=5) != first
+
+    asyncio.run(scenario())
+
+
+def test_a_member_that_does_not_answer_is_left_out_of_the_digests(bank):
+    async def scenario():
+        async with bank() as it:
+            members = {"solo": (it.postgres.host, it.postgres.port), "gone": ("127.0.0.1", 1)}
+            ledger = SqlLedger(members, user=it.postgres.user, name=it.database)
+            assert (await asyncio.to_thread(ledger.digests, timeout_s=0.2)).keys() == {"solo"}
+            # The primary is found behind a member that is away.
+            assert (await asyncio.to_thread(ledger.read, timeout_s=5)).read_from == "solo"
+
+    asyncio.run(scenario())
+
+
+def test_a_ledger_that_cannot_be_read_is_an_error_that_says_where():
+    ledger = SqlLedger({"gone": ("127.0.0.1", 1)}, user="postgres")
+    with pytest.raises(NotReady, match=r"could not read the ledger within 0.1 s \(gone at 127.0.0.1:1\)"):
+        ledger.read(timeout_s=0.1)
+    with pytest.raises(NotReady, match="make digests"):
+        ledger.digests(timeout_s=0.1)
