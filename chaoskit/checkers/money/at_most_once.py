@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, net, require_postings, ruling, with_key
+from chaoskit.checkers.money.books import Books, Transaction, effect, judged, require_postings, ruling
 from chaoskit.model import measures
 from chaoskit.model.history import History, Operation
-from chaoskit.model.topology import Posting
 from chaoskit.model.verdict import Finding
 
 
@@ -33,14 +32,12 @@ class AtMostOnce:
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)
-        operations = {operation.key: operation for operation in reversed(books.operations)}
         applied: dict[str, int] = defaultdict(int)
         wanted: dict[str, Operation] = {}
-        for _, key, postings in with_key(books.transactions()):
-            operation = operations.get(key)
-            if operation is not None:
+        for transaction in books.transactions:
+            for operation in books.asked.get(transaction.key, ())[:1]:
                 intent = measures.intent_of(operation)
-                applied[intent] += _times(postings, effect(operation))
+                applied[intent] += _times(transaction, effect(operation))
                 wanted.setdefault(intent, operation)
         twice = {intent: times for intent, times in applied.items() if times > 1}
         extra = {intent: measures.amount_of(wanted[intent].legs) * (times - 1) for intent, times in twice.items()}
@@ -61,14 +58,14 @@ class AtMostOnce:
         )
 
 
-def _times(postings: Sequence[Posting], legs: Mapping[str, int]) -> int:
+def _times(transaction: Transaction, legs: Mapping[str, int]) -> int:
     """How often *legs* happened in one transaction: once, unless every account got the same multiple."""
-    done = net(postings)
+    done = transaction.done
     if done == legs or done.keys() != legs.keys():
         return 1
     factors = {divmod(amount, legs[account]) for account, amount in done.items()}
-    times, rest = factors.pop()
-    return times if not factors and rest == 0 and times > 1 else 1
+    times, rest = next(iter(factors), (1, 0))
+    return times if len(factors) == 1 and rest == 0 and times > 1 else 1
 
 
 def _retried(operations: Sequence[Operation]) -> int:

@@ -6,8 +6,9 @@ Opening raises where something is missing, so that no check can pass over it: a 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from chaoskit.checkers.wording import MOST_EVIDENCE, proves_nothing
 from chaoskit.model import measures
@@ -15,6 +16,23 @@ from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Operation
 from chaoskit.model.topology import LedgerState, Posting
 from chaoskit.model.verdict import Finding, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction:
+    """The postings that one transaction of the ledger made under one key, and what they did to each account in sum."""
+
+    name: str
+    key: str
+    postings: list[Posting]
+
+    @property
+    def done(self) -> Mapping[str, int]:
+        """Without the accounts that it left as they were."""
+        done: dict[str, int] = {}
+        for posting in self.postings:
+            done[posting.account] = done.get(posting.account, 0) + posting.amount
+        return _moved(done)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,30 +44,11 @@ class Books:
     opening: Mapping[str, int]
     operations: tuple[Operation, ...]
     """Those that were to move money."""
-
-    def transactions(self) -> Mapping[str, Sequence[Posting]]:
-        """The postings of each transaction."""
-        found: dict[str, list[Posting]] = defaultdict(list)
-        for posting in self.ledger.postings:
-            found[posting.transaction].append(posting)
-        return found
-
-    def by_account(self) -> Mapping[str, Sequence[Posting]]:
-        """The postings of each account in order of version."""
-        found: dict[str, list[Posting]] = {state.account: [] for state in self.ledger.accounts}
-        for posting in self.ledger.postings:
-            found.setdefault(posting.account, []).append(posting)
-        for postings in found.values():
-            postings.sort(key=lambda posting: posting.version)
-        return found
-
-    def by_key(self) -> Mapping[str, Sequence[Operation]]:
-        """The operations that were sent under each key, with those that leave every account as it is (a transfer to oneself)."""
-        found: dict[str, list[Operation]] = defaultdict(list)
-        for operation in self.history.operations:
-            if operation.key:
-                found[operation.key].append(operation)
-        return found
+    asked: Mapping[str, Sequence[Operation]]
+    """The operations that were sent under each key, with those that leave every account as it is (a transfer to oneself)."""
+    transactions: Sequence[Transaction]
+    by_account: Mapping[str, Sequence[Posting]]
+    """The postings of each account in order of version, also of accounts that are not in the ledger."""
 
     def money(self, amount: int) -> str:
         """An amount as a person reads it: `Rp 370,000` where the run names its currency, else the minor units."""
@@ -94,18 +93,9 @@ def ruling(
     )
 
 
-def net(postings: Sequence[Posting]) -> Mapping[str, int]:
-    """What *postings* did to each account in sum, without the accounts that they left as they were."""
-    found: dict[str, int] = {}
-    for posting in postings:
-        found[posting.account] = found.get(posting.account, 0) + posting.amount
-    return found if all(found.values()) else {account: amount for account, amount in found.items() if amount}
-
-
 def effect(operation: Operation) -> Mapping[str, int]:
     """What an operation must do to each account, without the accounts that it leaves as they are (a transfer to oneself)."""
-    legs = operation.legs
-    return legs if all(legs.values()) else {account: amount for account, amount in legs.items() if amount}
+    return _moved(operation.legs)
 
 
 def require_postings(books: Books) -> None:
@@ -114,22 +104,53 @@ def require_postings(books: Books) -> None:
         raise NotExercised("the ledger holds no postings, so nothing was proven")
 
 
-def with_key(transactions: Mapping[str, Sequence[Posting]]) -> Iterator[tuple[str, str, Sequence[Posting]]]:
-    """(transaction, key, postings) of each, also when one transaction carries several keys."""
-    for transaction, postings in transactions.items():
-        key = postings[0].key
-        if all(posting.key == key for posting in postings):
-            yield transaction, key, postings
-            continue
-        for each in dict.fromkeys(posting.key for posting in postings):
-            yield transaction, each, [posting for posting in postings if posting.key == each]
-
-
 def _open(history: History) -> Books:
+    """The books of *history*; they are kept with it, since every money check opens the same ones."""
+    known = history.memo.get("books")
+    if isinstance(known, Books):
+        return known
     ledger = measures.settled_ledger(history)
     if history.opening is None:
         raise NotExercised("the opening balances are missing, so there is nothing to compare the ledger with")
     operations = measures.money_operations(history)
     if not operations:
         raise NotExercised("no operation was to move money, so nothing was proven")
-    return Books(history=history, ledger=ledger, opening=history.opening, operations=operations)
+    books = Books(
+        history=history,
+        ledger=ledger,
+        opening=history.opening,
+        operations=operations,
+        asked=_asked(history),
+        transactions=_transactions(ledger),
+        by_account=_by_account(ledger),
+    )
+    history.memo["books"] = books
+    return books
+
+
+def _asked(history: History) -> Mapping[str, Sequence[Operation]]:
+    found: dict[str, list[Operation]] = defaultdict(list)
+    for operation in history.operations:
+        if operation.key:
+            found[operation.key].append(operation)
+    return found
+
+
+def _transactions(ledger: LedgerState) -> Sequence[Transaction]:
+    found: dict[tuple[str, str], list[Posting]] = defaultdict(list)
+    for posting in ledger.postings:
+        found[posting.transaction, posting.key].append(posting)
+    return [Transaction(name=name, key=key, postings=postings) for (name, key), postings in found.items()]
+
+
+def _by_account(ledger: LedgerState) -> Mapping[str, Sequence[Posting]]:
+    found: dict[str, list[Posting]] = {state.account: [] for state in ledger.accounts}
+    for posting in ledger.postings:
+        found.setdefault(posting.account, []).append(posting)
+    for postings in found.values():
+        postings.sort(key=attrgetter("version"))
+    return found
+
+
+def _moved(legs: Mapping[str, int]) -> Mapping[str, int]:
+    return legs if all(legs.values()) else {account: amount for account, amount in legs.items() if amount}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, net, require_postings, ruling, with_key
+from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
 
@@ -28,24 +28,25 @@ class DoubleEntry:
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)
-        transactions = books.transactions()
-        operations = {operation.key: operation for operation in books.operations}
+        odd: dict[str, int] = {}
+        for posting in books.ledger.postings:
+            odd[posting.transaction] = odd.get(posting.transaction, 0) + posting.amount
         wrong = {}
-        for transaction, postings in transactions.items():
-            odd = sum(posting.amount for posting in postings)
-            if odd:
-                accounts = ", ".join(f"{posting.account} {books.money(posting.amount)}" for posting in postings)
-                wrong[transaction] = f"transaction {transaction} (key {postings[0].key}) is off by {books.money(odd)}: {accounts}"
-        for transaction, key, postings in with_key(transactions):
-            operation = operations.get(key)
-            missing = effect(operation).keys() - net(postings).keys() if operation else set()
-            if operation and missing:
-                accounts = ", ".join(sorted(missing))
-                wrong.setdefault(transaction, f"transaction {transaction} has no posting of {accounts}: {books.says(operation)}")
+        for transaction in books.transactions:
+            name = transaction.name
+            if odd[name]:
+                legs = ", ".join(f"{posting.account} {books.money(posting.amount)}" for posting in transaction.postings)
+                wrong[name] = f"transaction {name} (key {transaction.key}) is off by {books.money(odd[name])}: {legs}"
+                continue
+            done = transaction.done
+            for operation in books.asked.get(transaction.key, ())[:1]:
+                if missing := effect(operation).keys() - done.keys():
+                    accounts = ", ".join(sorted(missing))
+                    wrong[name] = f"transaction {name} has no posting of {accounts}: {books.says(operation)}"
         return ruling(
             self.name,
             wrong=list(wrong.values()),
-            failed=f"{len(wrong):,} of {len(transactions):,} transactions are not whole",
-            passed=f"all {len(transactions):,} transactions are whole",
+            failed=f"{len(wrong):,} of {len(odd):,} transactions are not whole",
+            passed=f"all {len(odd):,} transactions are whole",
             measured={"torn_transactions": len(wrong)},
         )

@@ -30,7 +30,6 @@ class NoOverdraft:
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)
-        by_account = books.by_account()
         limited = [state for state in books.ledger.accounts if state.lowest is not None]
         if not limited:
             raise NotExercised("no account has a lowest balance, so nothing was proven")
@@ -38,7 +37,7 @@ class NoOverdraft:
         wrong = {}
         for state in limited:
             lowest = state.lowest or 0
-            amounts = (posting.amount for posting in by_account[state.account])
+            amounts = (posting.amount for posting in books.by_account[state.account])
             least = min(state.balance, *accumulate(amounts, initial=books.opening.get(state.account, 0)))
             if least < lowest:
                 below[state.account] = lowest - least

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, net, require_postings, ruling, with_key
+from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Operation
 from chaoskit.model.verdict import Finding
@@ -32,13 +32,12 @@ class NoPhantom:
     def _judge(self, books: Books) -> Finding:
         _require_whole_record(books.history)
         require_postings(books)
-        asked = books.by_key()
         wrong = []
-        for transaction, key, postings in with_key(books.transactions()):
-            done = net(postings)
-            operations = asked.get(key, ())
+        for transaction in books.transactions:
+            done, operations = transaction.done, books.asked.get(transaction.key, ())
             if not any(_is_part_of(done, effect(operation)) for operation in operations):
-                wrong.append(f"transaction {transaction} {_did(books, done)} {_not_asked(books, key, operations)}")
+                what = f"{_did(books, done)} {_not_asked(books, transaction.key, operations)}"
+                wrong.append(f"transaction {transaction.name} {what}")
         return ruling(
             self.name,
             wrong=wrong,

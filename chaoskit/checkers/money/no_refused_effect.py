@@ -32,7 +32,7 @@ class NoRefusedEffect:
         posted = {posting.key for posting in books.ledger.postings}
         refused = 0
         wrong = []
-        for key, operations in books.by_key().items():
+        for key, operations in books.asked.items():
             outcomes = {operation.outcome for operation in operations}
             is_barred = Outcome.OK not in outcomes and settled.get(key) in ("refused", "tombstone")
             if outcomes != {Outcome.FAIL} and not is_barred:

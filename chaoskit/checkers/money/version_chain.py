@@ -32,7 +32,7 @@ class VersionChain:
         require_postings(books)
         versions = {state.account: state.version for state in books.ledger.accounts}
         wrong = []
-        for account, postings in books.by_account().items():
+        for account, postings in books.by_account.items():
             # One break makes everything after it look wrong, so an account is accused once, of the first.
             first = next(_breaks(books, account, postings, versions.get(account)), None)
             if first is not None:
