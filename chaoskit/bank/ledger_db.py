@@ -1,8 +1,8 @@
 """The database tier of the bank: two PostgreSQL nodes under Patroni, which decides by a lease in etcd who is primary.
 
-The nodes announce to each other the address of their link, so that replication, rewind and Patroni's own questions can be cut. The
-database `bank` (user `postgres`, no password on loopback) is there when the first node answers; `current_setting('bank.node')` tells
-which node served a query.
+The nodes announce to each other the address of their link, so that replication, rewind and Patroni's own questions can be cut.
+The database `bank` (user `postgres`, no password on loopback) is made with the cluster, shortly after the first node answers.
+`current_setting('bank.node')` tells which node served a query.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ USER = "postgres"
 ASYNC_REPLICATION = "async-replication"
 NO_TAKEOVER = "no-takeover"
 
-# Patroni's shortest lease that survives a busy machine: a killed primary is replaced in about 5 s. Patroni 3.2 and later lift it to 20 s.
+# Patroni's shortest lease that survives a busy machine: a killed primary is replaced in about 5 s. Patroni 3.2 and later lift it to
+# 20 s.
 LEASE = {"ttl": 5, "loop_wait": 1, "retry_timeout": 2}
 # A standby that stops confirming holds up every payment until its connection counts as dead; with the default of 60 s a cut of the
 # replication would be an outage of a minute. As long as the lease: no sooner than a node counts as dead.
@@ -112,7 +113,7 @@ def _parameters(*, is_synchronous: bool) -> dict[str, object]:
         "wal_keep_size": "128MB",
         "wal_sender_timeout": REPLICATION_TIMEOUT,
         "wal_receiver_timeout": REPLICATION_TIMEOUT,
-        "wal_retrieve_retry_interval": "500ms",  # a standby that lost its primary tries again soon; the default of 5 s is a lease long
+        "wal_retrieve_retry_interval": "500ms",  # a standby tries again soon; the default of 5 s is as long as a lease
         "synchronous_commit": "on" if is_synchronous else "local",
         "bank.synchronous": "on" if is_synchronous else "off",
         "log_line_prefix": "%m [%p] ",

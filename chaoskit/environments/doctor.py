@@ -53,8 +53,10 @@ def _program(name: str) -> Line:
     found = programs.find(name)
     if isinstance(found, programs.Found):
         return Line(what=name, is_there=True, is_needed=True, says=f"{found.version()} ({found.origin}: {found.path})")
-    if name == "toxiproxy-server" and programs._go() is not None:
-        return Line(what=name, is_there=True, is_needed=True, says=f"not built yet: the first run builds it with {programs._go()}")
+    if name == "toxiproxy-server" and programs.find_go() is not None:
+        return Line(
+            what=name, is_there=True, is_needed=True, says=f"not built yet: the first run builds it with {programs.find_go()}"
+        )
     return Line(what=name, is_there=False, is_needed=True, says=str(found))
 
 

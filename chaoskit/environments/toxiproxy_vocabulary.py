@@ -1,7 +1,7 @@
 """toxiproxy-python's words on our transport: suites that use its `Toxiproxy` and `Proxy` go on as they are, without its traps.
 
 The objects are instances of its classes, with the same method names and defaults. What differs: each object has its own server,
-calls end in time, a failed call is an error of both families, and what is sent is checked. Import it on demand: it loads `requests`.
+calls end in time, a failed call is an error of both families, and what is sent is checked. Importing this loads `requests`.
 """
 
 from __future__ import annotations

@@ -57,6 +57,8 @@ class Place(Protocol):
     def to(self, service: str, port: str) -> tuple[str, int]:
         """The address at which this service reaches another one: through the link's proxy where there is a link."""
 
+    def reached_by(self, client: str, port: str) -> tuple[str, int]:
+        """The address at which *client* reaches this service, for services that announce themselves to their peers."""
     def program(self, name: str) -> str:
         """The path of a program (`postgres`, `patroni`, `etcd`, `python`). Raises `MissingPart`."""
 
@@ -124,6 +126,8 @@ class GroupSpec:
     port: str
     read_role: RoleReader
     roles: tuple[str, ...] = ("primary", "standby")
+    complete_within_s: float = 40.0
+    """How long it may take, after its members answer, until one takes writes and another confirms them."""
 
 
 class Ledger(Protocol):

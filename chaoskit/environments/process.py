@@ -1,0 +1,291 @@
+"""Any topology as child processes on loopback: no containers, for root and for ordinary users alike.
+
+Everything lives under one supervisor process, which ends it all when the runner dies, and every link runs through a proxy of this
+environment's own Toxiproxy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from chaoskit.environments import roles
+from chaoskit.environments.hello import Address
+from chaoskit.environments.ports import HOST, Ports, is_listening
+from chaoskit.environments.process_link import PortProxy, ProcessLink, link_name
+from chaoskit.environments.process_service import LOOK_EVERY_S, ProcessPlace, ProcessService, can_map_users
+from chaoskit.environments.programs import provide
+from chaoskit.environments.supervision import Supervisor, SupervisorError
+from chaoskit.environments.supervisor import is_inside, processes, working_folder
+from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.model.errors import CannotHeal, ChaoskitError, NotReady, Stopped, Unsupported
+from chaoskit.model.protocols import Link, Service, Undo
+from chaoskit.model.topology import Command, GroupSpec, Ledger, Place, Port, ServiceSpec, Topology, http_hello
+
+CUSTOMERS = "customers"
+"""The client of links from outside."""
+TOXIPROXY = "toxiproxy"
+SWEEP_S = 5.0  # for the way that is needed only when the supervisor itself was killed
+PORT_CLOSES_S = 2.0  # the kernel closes a dead process's sockets before its number is free; this is for a starved machine
+
+
+class ProcessEnvironment:
+    """A topology that runs as child processes.
+
+    *logs* gets one file for each service and stays. The services' folders are made inside *directory*, the system's folder for
+    temporary files by default, and are removed by `down`. Not thread-safe but for `resolve`, `address` and a link's `answer_s`.
+    """
+
+    name = "process"
+    capabilities = frozenset({"kill", "pause", "cut", "slow"})
+
+    def __init__(
+        self, topology: Topology, *, seed: int, options: Mapping[str, str], logs: Path, directory: Path | None = None
+    ) -> None:
+        self.topology = topology
+        self._seed = seed
+        self._options = dict(options)
+        self._logs = logs
+        self._directory = directory
+        self._ports = Ports()
+        self._work: Path | None = None
+        self._supervisor: Supervisor | None = None
+        self._toxiproxy: Toxiproxy | None = None
+        self._services: dict[str, ProcessService] = {}
+        self._links: tuple[ProcessLink, ...] = ()
+        self._addresses: dict[tuple[str, str], Address] = {}
+        self._proxied: dict[tuple[str, str, str], Address] = {}
+
+    def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        assert self._supervisor is None, "an environment goes up once"
+        try:
+            self._up(is_stopping, say)
+        except BaseException as error:
+            try:
+                self.down()
+            except ChaoskitError as second:
+                error.add_note(f"and not everything could be ended: {second}")
+            raise
+
+    def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        provide("toxiproxy-server", is_stopping=is_stopping, say=say)
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._assign_ports()
+        self._work = Path(tempfile.mkdtemp(prefix=f"chaoskit-{_plain(self.topology.name)}-", dir=self._directory)).resolve()
+        self._supervisor = Supervisor(work=self._work, logs=self._logs.resolve(), keep_open=self._ports.descriptors)
+        self._start_toxiproxy(is_stopping)
+        self._services |= {spec.name: self._service(spec) for spec in self.topology.services}
+        self._start_all(is_stopping, say)
+        for group in self.topology.groups:
+            self._wait_complete(group, is_stopping, say)
+
+    def down(self) -> None:
+        problems = []
+        if self._supervisor is not None:
+            try:
+                self._supervisor.close()
+            except SupervisorError as error:
+                problems += self._sweep(error)
+        deadline = time.monotonic() + PORT_CLOSES_S
+        ports = {address[1] for address in (*self._addresses.values(), *self._proxied.values())}
+        while (open_ports := sorted(port for port in ports if is_listening(port))) and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_S)
+        if open_ports:
+            problems.append(f"somebody still listens on {HOST} at {', '.join(map(str, open_ports))}")
+        if problems:
+            raise CannotHeal(f"environment {self.name} of {self.topology.name}: {'; '.join(problems)}")
+        self._ports.close()
+
+    def service(self, name: str) -> Service:
+        resolved = self.resolve(name)
+        if resolved not in self._services:
+            raise Unsupported(f"service {resolved}: the environment is not up")
+        return self._services[resolved]
+
+    def links(self, one: str, other: str) -> tuple[Link, ...]:
+        pair = {self._end(one), self._end(other)}
+        specs = zip(self.topology.links, self._links, strict=True) if self._links else ()
+        return tuple(link for spec, link in specs if {spec.client, spec.service} == pair)
+
+    def resolve(self, name: str) -> str:
+        return roles.resolve(self.topology, name, self._own_address)
+
+    def undo(self, undo: Undo) -> None:
+        match undo.verb:
+            case "start":
+                self._known_service(undo).start()
+            case "resume":
+                self._known_service(undo).resume()
+            case "restore":
+                link = next((link for link in self._links if link.name == undo.target), None)
+                if link is None:
+                    known = ", ".join(link.name for link in self._links)
+                    raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such link ({known})")
+                link.restore()
+            case verb:
+                raise CannotHeal(f"undo {verb!r} of {undo.target!r}: this environment knows start, resume and restore")
+
+    def address(self, service: str, port: str) -> Address:
+        return self._proxied.get((CUSTOMERS, service, port)) or self._own_address(service, port)
+
+    def ledger(self) -> Ledger | None:
+        return self.topology.ledger(self._own_address) if self.topology.ledger is not None else None
+
+    def facts(self) -> Mapping[str, str]:
+        facts = {"environment": self.name}
+        if self._toxiproxy is not None:
+            facts[TOXIPROXY] = f"Toxiproxy {self._toxiproxy.version()}"
+        if os.geteuid() == 0:
+            facts["unprivileged"] = "a user namespace" if can_map_users() else "the user nobody"
+        return facts | {spec.name: spec.version for spec in self.topology.services if spec.version}
+
+    def _assign_ports(self) -> None:
+        owned = [(spec.name, port.name) for spec in self.topology.services for port in spec.ports]
+        linked = [(link.client, link.service, port) for link in self.topology.links for port in link.ports]
+        self._ports.reserve(len(owned) + len(linked) + 1)
+        self._addresses = {key: (HOST, self._ports.take()) for key in [*owned, (TOXIPROXY, "control")]}
+        self._proxied = {key: (HOST, self._ports.take()) for key in linked}
+
+    def _service(self, spec: ServiceSpec) -> ProcessService:
+        assert self._work is not None
+        assert self._supervisor is not None
+        directory = self._work / spec.name
+        directory.mkdir(mode=0o700)
+        place = ProcessPlace(
+            service=spec.name,
+            directory=directory,
+            seed=self._seed,
+            options=self._options,
+            addresses=self._addresses,
+            proxied=self._proxied,
+        )
+        return ProcessService(spec, place, self._supervisor)
+
+    def _start_toxiproxy(self, is_stopping: Callable[[], bool]) -> None:
+        host, port = self._addresses[TOXIPROXY, "control"]
+
+        def command(place: Place) -> Command:
+            return Command(argv=(place.program("toxiproxy-server"), "-host", host, "-port", str(port)))
+
+        spec = ServiceSpec(name=TOXIPROXY, ports=(Port("control", http_hello("/version")),), command=command)
+        server = self._service(spec)
+
+        def restart() -> None:
+            assert self._supervisor is not None
+            self._supervisor.kill(TOXIPROXY)
+            server.start()
+
+        server.launch()
+        self._wait(server, is_stopping)
+        self._toxiproxy = Toxiproxy(host, port, restart=restart)
+        hellos = {(spec.name, port.name): port.hello for spec in self.topology.services for port in spec.ports}
+        links = []
+        for spec_ in self.topology.links:
+            proxies = []
+            for port_name in spec_.ports:
+                name = f"{link_name(spec_)}:{port_name}"
+                listen = self._proxied[spec_.client, spec_.service, port_name]
+                upstream = self._addresses[spec_.service, port_name]
+                self._toxiproxy.create(name, listen=_text(listen), upstream=_text(upstream))
+                proxies.append(PortProxy(name=name, address=listen, hello=hellos[spec_.service, port_name]))
+            links.append(ProcessLink(spec_, tuple(proxies), self._toxiproxy))
+        self._links = tuple(links)
+
+    def _start_all(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Start each service as soon as those it comes after answer, so as many as possible at once."""
+        waiting = dict(self._services)
+        starting: dict[str, float] = {}
+        ready: set[str] = set()
+        while len(ready) < len(self._services):
+            _check(is_stopping)
+            for name in [name for name, service in waiting.items() if ready.issuperset(service.spec.after)]:
+                waiting.pop(name).launch()
+                starting[name] = time.monotonic()
+            if not starting:
+                raise NotReady(f"services {', '.join(waiting)} wait for each other or for unknown ones; mend their `after`")
+            for name, since in list(starting.items()):
+                service = self._services[name]
+                if service.is_ready():
+                    ready.add(name)
+                    say(f"{name} answers ({time.monotonic() - since:.1f} s)")
+                    del starting[name]
+                elif time.monotonic() - since > service.spec.ready_within_s:
+                    raise service.late()
+            time.sleep(LOOK_EVERY_S)
+
+    def _wait(self, service: ProcessService, is_stopping: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + service.spec.ready_within_s
+        while not service.is_ready():
+            _check(is_stopping)
+            if time.monotonic() > deadline:
+                raise service.late()
+            time.sleep(LOOK_EVERY_S)
+
+    def _wait_complete(self, group: GroupSpec, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Wait until the group can lose its primary; to break it before would test a bank that nobody runs."""
+        start = time.monotonic()
+        while not roles.is_complete(states := roles.read_roles(group, self._own_address)):
+            _check(is_stopping)
+            if time.monotonic() - start > group.complete_within_s:
+                logs = "\n".join(self._services[member].trouble() for member in group.members)
+                raise NotReady(
+                    f"group {group.name} had no primary with a streaming standby within {group.complete_within_s:g} s "
+                    f"({roles.describe(states)}); {logs}"
+                )
+            time.sleep(LOOK_EVERY_S)
+        say(f"{group.name} is complete ({time.monotonic() - start:.1f} s later): {roles.describe(states)}")
+
+    def _sweep(self, error: SupervisorError) -> list[str]:
+        """What the supervisor would have done, when it was killed: end what works inside our folder, and remove that."""
+        assert self._work is not None
+        deadline = time.monotonic() + SWEEP_S
+        while left := [pid for pid in processes() if is_inside(working_folder(pid), str(self._work))]:
+            if time.monotonic() > deadline:
+                return [f"{error}; processes {left} are still there"]
+            for pid in left:
+                _kill(pid)
+            time.sleep(LOOK_EVERY_S)
+        shutil.rmtree(self._work, ignore_errors=True)
+        return [f"{error}; {self._work} could not be removed"] if self._work.exists() else []
+
+    def _own_address(self, service: str, port: str) -> Address:
+        if (service, port) not in self._addresses:
+            known = ", ".join(f"{one}:{other}" for one, other in self._addresses) or "none, since it is not up"
+            raise Unsupported(f"{service}:{port} is not an address of this environment ({known})")
+        return self._addresses[service, port]
+
+    def _end(self, name: str) -> str:
+        """One end of a link; clients from outside are no services."""
+        outside = {link.client for link in self.topology.links} - set(self.topology.service_names)
+        return name if name in outside else self.resolve(name)
+
+    def _known_service(self, undo: Undo) -> ProcessService:
+        if undo.target not in self._services:
+            raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({', '.join(self._services)})")
+        return self._services[undo.target]
+
+
+def _check(is_stopping: Callable[[], bool]) -> None:
+    if is_stopping():
+        raise Stopped("asked to stop while the environment was starting; what had been started is ended")
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # it ended meanwhile, which is what was wanted
+
+
+def _text(address: Address) -> str:
+    return f"{address[0]}:{address[1]}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9-]+", "-", name.lower())
