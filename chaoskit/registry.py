@@ -102,9 +102,13 @@ class Part:
             for step in name.split("."):
                 found = getattr(found, step)
         except Exception as error:  # any code may run in an import
+            if self.origin == "chaoskit":
+                todo = "install what it needs: pip install 'chaoskit[all]'"
+            else:
+                todo = f"mend or remove {self.origin}"
             raise UsageError(
                 f"{_ONE[self.kind]} {self.name!r} of {self.origin}: {self.target!r} cannot be loaded"
-                f" ({type(error).__name__}: {error}); install what it needs, or mend or remove {self.origin}"
+                f" ({type(error).__name__}: {error}); {todo}"
             ) from error
         return found
 

@@ -115,7 +115,9 @@ class Fields:
 
     def wrong(self, node: Node, expected: str) -> None:
         """Report what *node* holds and what was expected; a message that begins with a verb follows the value directly."""
-        given = shown(node.text if isinstance(node.value, float) else node.value) if isinstance(node, Scalar) else ""
+        given = ""
+        if isinstance(node, Scalar):
+            given = shown(node.value) if isinstance(node.value, str) else node.text[:80]
         if isinstance(node, Scalar) and node.value is None:
             given = "it is empty" if expected.startswith("expected") else "an empty value"
         elif isinstance(node, Items):

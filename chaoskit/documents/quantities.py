@@ -5,7 +5,6 @@ Each unit has one pattern, used to read a document and put into the JSON Schema,
 
 from __future__ import annotations
 
-import math
 import re
 
 from chaoskit.model.errors import ChaoskitError
@@ -41,17 +40,19 @@ def parse(given: object, unit: Unit) -> float | int:
         return _with_unit(given, unit)
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise WrongQuantity(f"expected a {unit.value}")
-    if unit is Unit.COUNT and given != int(given if math.isfinite(given) else 0):
-        raise WrongQuantity(f"expected a {unit.value}")
     if not 0 <= given <= LARGEST:  # false for nan too
         raise WrongQuantity(f"expected a {unit.value} from 0 to {LARGEST:.0f}")
+    if unit is Unit.COUNT and given != int(given):
+        raise WrongQuantity(f"expected a {unit.value}")
     return int(given) if unit is Unit.COUNT else float(given)
 
 
 def _with_unit(given: object, unit: Unit) -> float | int:
     if isinstance(given, int | float) and not isinstance(given, bool):
-        usual = {Unit.DURATION: "s", Unit.SHARE: "%", Unit.SIZE: "KiB"}[unit]
-        hint = f". Did you mean '{given}{usual}'?" if 0 <= given < LARGEST else ""
+        usual = {Unit.DURATION: f"{given}s", Unit.SHARE: f"{given * 100 if given <= 1 else given:g}%", Unit.SIZE: f"{given}KiB"}[
+            unit
+        ]
+        hint = f". Did you mean {usual!r}?" if 0 <= given < LARGEST else ""
         raise WrongQuantity(f"has no unit; expected a {unit.value}{hint}")
     if not isinstance(given, str) or re.fullmatch(PATTERNS[unit], given, re.ASCII) is None:
         raise WrongQuantity(f"expected a {unit.value}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chaoskit.model.errors import Problem
@@ -58,8 +58,12 @@ class Problems:
 
     file: str
     found: list[Problem] = field(default_factory=list)
+    settled: set[int] = field(default_factory=set)
+    """Offsets of values that are known to be wrong: nothing more is said of them."""
 
     def add(self, node: Node, message: str, *, where: str | None = None) -> None:
+        if node.start in self.settled and isinstance(node, Scalar):
+            return
         self.found.append(
             Problem(
                 message=message, file=self.file, line=node.line, column=node.column, where=node.where if where is None else where
@@ -112,12 +116,12 @@ class _Builder:
         from ruamel.yaml.error import MarkedYAMLError
 
         try:
-            return self._document(YAML(typ="safe", pure=True).parse(self._text))
+            return self._document(YAML(typ="safe", pure=True).parse(_VARIABLE.sub(_masked, self._text)))
         except _Stop:
             return None
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            message = " ".join(part for part in (error.context, error.problem) if part)
+            message = _unmasked(" ".join(part for part in (error.context, error.problem) if part))
             self._problems.add_at(
                 f"not YAML: {message}", line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
             )
@@ -171,6 +175,9 @@ class _Builder:
         while type(event := next(events)).__name__ != "MappingEndEvent":
             key = self._key(event, where)
             value = self._node(next(events), events, where=key.where, depth=depth + 1)
+            if isinstance(value, Scalar) and value.start == value.end:
+                # The parser places a value that is not there at the next thing in the file.
+                value = replace(value, line=key.line, column=key.column)
             last = [value]
             if key.text in pairs:
                 first = pairs[key.text][0]
@@ -183,7 +190,7 @@ class _Builder:
         if type(event).__name__ != "ScalarEvent" or event.anchor is not None or event.tag is not None:
             self._stop(event, "expected a key of plain text", where)
         mark = event.start_mark
-        text = str(event.value)
+        text = _unmasked(str(event.value))
         name = text if re.fullmatch(r"[\w-]{1,40}", text) else shown(text)
         return Scalar(
             where=f"{where}.{name}" if where else name,
@@ -196,14 +203,17 @@ class _Builder:
         )
 
     def _scalar(self, event: Any, place: Mapping[str, Any]) -> Scalar:
-        written, is_plain = str(event.value), event.style is None
+        written, is_plain = _unmasked(str(event.value)), event.style is None
         end = event.end_mark.index
         node = Scalar(**place, end=end, value=_resolved(written) if is_plain else written, text=written)
         if not _is_text(written):
             self._problems.add(node, f"{shown(written)} holds half of a surrogate pair; expected text")
         if "${" not in written:
             return node
+        before = len(self._problems.found)
         text = self._filled(node)
+        if len(self._problems.found) > before:
+            self._problems.settled.add(node.start)
         # A block scalar's slice runs to the next line, which must stay one.
         tail = "\n" if self._text[node.start : end].endswith("\n") else ""
         escaped = text.replace("${", "$${")
@@ -244,6 +254,9 @@ class _Builder:
 
 
 _VARIABLE = re.compile(r"(?P<escaped>\$\$\{)|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}\n]*))?\}|\$\{[^}\n]{0,40}\}?")
+# In `{at: ${AT}}` the braces would be YAML's. So the parser is shown characters for private use in their place, as many
+# as there were.
+_OPEN, _CLOSE = "\ue000\ue000", "\ue001"
 _SAFE_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.%/+-]*")
 _INT = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -265,6 +278,14 @@ def _resolved(text: str) -> str | int | float | bool | None:
     if len(text) <= 15 and _INT.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _masked(match: re.Match[str]) -> str:
+    return f"{_OPEN}{match[0][2:-1]}{_CLOSE}" if match["name"] else match[0]
+
+
+def _unmasked(text: str) -> str:
+    return text.replace(_OPEN, "${").replace(_CLOSE, "}")
 
 
 def _is_text(text: str) -> bool:

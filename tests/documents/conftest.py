@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import pytest
+from ruamel.yaml import YAML
 
 from chaoskit.documents import read_text
 from chaoskit.model import units
@@ -173,7 +174,18 @@ abort_if:
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def valid() -> str:
+    return VALID
+
+
+@pytest.fixture(scope="session")
+def valid_tree() -> dict:
+    """The same as plain values."""
+    return YAML(typ="safe", pure=True).load(VALID)
+
+
+@pytest.fixture(scope="session")
 def read(registry: Registry):
     """Reads a text with the shop's registry."""
 

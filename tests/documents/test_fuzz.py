@@ -1,0 +1,93 @@
+"""Whatever the bytes: a valid experiment, or `InvalidDocument` whose problems have a place. Never another exception."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chaoskit.documents import read as read_file
+from chaoskit.model.errors import InvalidDocument
+from chaoskit.model.experiment import Experiment
+
+# The fixtures are read-only, and the examples share one file of which each writes all.
+some = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+words = st.sampled_from(
+    (
+        "chaoskit title environment use on options load arrivals_per_s duration mix profile steady_state faults expect abort_if fault check"
+        " at for between service of within shop buy look store store.primary stock freeze cut available back money exercised steady 1 40 5s"
+        " 99% ${A} ${B:-5s}"
+    ).split()  # noqa: SIM905 - forty words read better as words
+)
+scalars = st.one_of(words, st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
+trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=5), max_leaves=25)
+
+
+def outcome(call) -> Experiment | InvalidDocument:
+    try:
+        return call()
+    except InvalidDocument as invalid:
+        return invalid
+
+
+def holds(read, text: str) -> None:
+    found = outcome(lambda: read(text, variables={"A": "1"}))
+    if isinstance(found, Experiment):
+        assert read(found.document).load == found.load
+        return
+    assert found.problems
+    for problem in found.problems:
+        assert problem.message
+        assert problem.line is None or 1 <= problem.line <= text.count("\n") + text.count("\r") + 3
+        assert problem.line is not None or "not YAML" in problem.message
+        str(problem).encode()
+
+
+@some
+@given(content=st.binary(max_size=200))
+def test_random_bytes(registry, tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzz.chaos.yaml"
+    path.write_bytes(content)
+    found = outcome(lambda: read_file(path, registry=registry))
+    assert isinstance(found, InvalidDocument)
+    assert all(str(path) in str(problem) for problem in found.problems)
+
+
+@some
+@given(text=st.text(alphabet="aé:- \n\t[]{}&*!|>'\"%@`#,?~$0159.es\\\x85\u2028\ud7ff", max_size=60))
+def test_random_text_of_what_yaml_is_made_of(read, text):
+    holds(read, text)
+
+
+@some
+@given(tree=trees)
+def test_random_trees(read, tree):
+    holds(read, json.dumps(tree, ensure_ascii=False))
+
+
+@some
+@given(data=st.data())
+def test_documents_with_a_part_replaced(read, valid, data):
+    start = data.draw(st.integers(0, len(valid)))
+    end = min(len(valid), start + data.draw(st.integers(0, 30)))
+    new = data.draw(st.one_of(st.text(max_size=6), words, trees.map(json.dumps)))
+    holds(read, valid[:start] + new + valid[end:])
+
+
+@some
+@given(data=st.data())
+def test_documents_with_a_value_replaced(read, valid_tree, data):
+    """Deeper than the one above: the form stays right, so every check of meaning is reached."""
+    tree = json.loads(json.dumps(valid_tree))
+    parent, key = data.draw(st.sampled_from(list(_places(tree))))
+    parent[key] = data.draw(trees)
+    holds(read, json.dumps(tree, ensure_ascii=False))
+
+
+def _places(tree):
+    for key, value in list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree)):
+        yield tree, key
+        if isinstance(value, dict | list):
+            yield from _places(value)
