@@ -66,7 +66,7 @@ def carry_out(
     folder = RunFolder.create(request.runs, experiment, seed=seed)
     cast_of_run = Cast(
         environment=place(topology, seed=seed, options=options, logs=folder.logs),
-        load=OpenLoop(log=folder.logs / "load.log"),
+        load=OpenLoop(),
         probes=tuple(cast("Callable[[], Probe]", part.load())() for part in registry.parts("probes")),
         progress=progress,
         stop=stop,

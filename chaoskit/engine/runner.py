@@ -188,7 +188,8 @@ class _Run:
                 if self._record_failed:
                     raise self._record_failed
                 if not self._load.is_running():
-                    raise LoadFailed("the load process ended before its time; its last words are in logs/load.log")
+                    self._load.finish(drain_s=0.0)  # raises with the reason, where there is one
+                    raise LoadFailed("the load ended before its time and gave no reason")
             self._stop.wait(min(TICK_S, (due_ns - time.monotonic_ns()) / 1e9))
         if self._stop.is_set():
             raise Stopped(self._stop.reason)

@@ -184,7 +184,7 @@ def test_a_load_that_dies_is_an_error(world):
     world.load.dies_after = 20
     verdict = world.run(injection(Kill(service="back"), at_s=1.5), duration_s=3.0)
     assert verdict.result is Result.ERROR
-    assert "load process ended" in verdict.problems[0]
+    assert "LoadFailed" in verdict.problems[0]
 
 
 def test_an_environment_that_cannot_do_a_fault_says_which(world):

@@ -1,0 +1,50 @@
+"""The report as it is read at three in the morning."""
+
+from chaoskit.model.verdict import Finding, Result, Verdict
+from chaoskit.reports.text import text_report
+
+FAULT = {
+    "fault": "faults[0] kill", "kind": "kill", "targets": ["ledger-db-1"], "due_at_s": 12.0, "injected_at_s": 12.001,
+    "late_ms": 1.0, "effect_seen": True, "evidence": "no process is left", "healed_at_s": 40.2,
+}  # fmt: skip
+
+
+def verdict(**changes):
+    values = {
+        "result": Result.FAILED,
+        "title": "the standby takes over",
+        "findings": (
+            Finding(checker="takeover", outcome=Result.PASSED, summary="ledger-db-2 took over after 6.2 s"),
+            Finding(checker="ack-durable", outcome=Result.FAILED, summary="2 are gone", evidence=("a", "b", "c", "d")),
+        ),
+        "faults": (FAULT,),
+        "outage_s": {"transfer": 6.2},
+        "rpo_operations": 2,
+        "rpo_amount": 370000,
+        "operations": {"ok": 90, "fail": 3, "info": 7},
+        "settled": {"applied": 4, "tombstone": 3},
+        "reproduce": "chaoskit run x.chaos.yaml --seed 7",
+    }
+    return text_report(Verdict(**{**values, **changes}), folder="runs/x")
+
+
+def test_the_first_line_is_the_verdict_and_the_last_is_how_to_do_it_again():
+    lines = verdict().splitlines()
+    assert lines[0] == "FAILED: the standby takes over"
+    assert lines[-1] == "Run again:   chaoskit run x.chaos.yaml --seed 7"
+
+
+def test_says_what_broke_who_took_over_and_what_was_lost():
+    text = verdict()
+    assert "kill of ledger-db-1 at 12.001 s, effect seen; healed at 40.2 s" in text
+    assert "Took over:  ledger-db-2 took over after 6.2 s" in text
+    assert "Money lost:  2 acknowledged operations, amount 370,000" in text
+    assert "7 without an answer (in the books: 4 carried out, 3 never happened and can no longer happen)" in text
+    assert "and 1 more in verdict.json" in text
+
+
+def test_never_hides_what_is_not_healed_not_injected_or_not_known():
+    assert "NOT HEALED" in verdict(faults=({**FAULT, "healed_at_s": None},))
+    assert "effect NOT seen" in verdict(faults=({**FAULT, "effect_seen": False},))
+    assert "was never injected" in verdict(faults=({**FAULT, "injected_at_s": None, "targets": []},))
+    assert "Money:  could not be judged" in verdict(rpo_operations=None)
