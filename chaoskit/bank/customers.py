@@ -51,9 +51,9 @@ def opening(seed: int, options: Mapping[str, str]) -> dict[str, int]:
 
 
 def _customer(name: str, chance: random.Random) -> Customer:
-    # One account in ten is nearly empty, so that a few percent of the payments are refused from the start.
+    # One account in thirty is nearly empty, so that a few percent of the payments are refused from the start.
     balances = {
-        f"{name}-{number}": chance.randrange(0, 20_000) if chance.random() < 0.1 else chance.randrange(150_000, 900_000)
+        f"{name}-{number}": chance.randrange(0, 20_000) if chance.random() < 1 / 30 else chance.randrange(300_000, 1_500_000)
         for number in range(1, chance.choice((1, 2)) + 1)
     }
     return Customer(name=name, pin=_pin(chance), balances=balances)

@@ -40,7 +40,7 @@ T = TypeVar("T")
 class SqlLedger:
     """The `Ledger` of the reference bank. *members* are the database's members by name; each call makes its own connection."""
 
-    def __init__(self, members: Mapping[str, tuple[str, int]], *, user: str, name: str = schema.DATABASE) -> None:
+    def __init__(self, members: Mapping[str, tuple[str, int]], *, user: str, name: str) -> None:
         self._members = dict(members)
         self._user = user
         self._name = name

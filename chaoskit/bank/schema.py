@@ -7,8 +7,6 @@ payment back, but never cut short the wait for the synchronous standby, which wo
 
 from __future__ import annotations
 
-DATABASE = "bank"
-USER = "postgres"
 CORE_SESSION = "bank-core"
 """What the core's sessions that move money are called in the database; the fence looks for it."""
 

@@ -100,7 +100,7 @@ def test_a_member_that_does_not_answer_is_left_out_of_the_digests(bank):
 
 
 def test_a_ledger_that_cannot_be_read_is_an_error_that_says_where():
-    ledger = SqlLedger({"gone": ("127.0.0.1", 1)}, user="postgres")
+    ledger = SqlLedger({"gone": ("127.0.0.1", 1)}, user="postgres", name="bank")
     with pytest.raises(NotReady, match=r"could not read the ledger within 0.1 s \(gone at 127.0.0.1:1\)"):
         ledger.read(timeout_s=0.1)
     with pytest.raises(NotReady, match="make digests"):

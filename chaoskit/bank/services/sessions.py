@@ -60,6 +60,9 @@ class Database:
             dbname=name or self.name,
             application_name=application,
             target_session_attrs="read-write",
+            # Loopback needs neither, and each asks the server a question before the first real one.
+            sslmode="disable",
+            gssencmode="disable",
             # The smallest that libpq knows, for each member.
             connect_timeout=2,
             tcp_user_timeout=2000,
