@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
         with asyncio.Runner(loop_factory=loop_factory(choice.loop)) as runner:
-            runner.run(_drive(say))
+            runner.run(drive(say))
     except ChaoskitError as error:
         say.last({"error": str(error)})
         return 1
     return 0
 
 
-async def _drive(say: _Speaker) -> None:
+async def drive(say: _Speaker) -> None:
     """One load from its plan to its end."""
     commands = _Commands()
     plan = _plan(await commands.next())
@@ -66,7 +66,7 @@ async def _drive(say: _Speaker) -> None:
     signal.signal(signal.SIGTERM, _leave(lines))
     journeys = load_journeys(plan)
     engine = Engine(client=Client(plan.url), journal=Journal(lines), seed=plan.seed)
-    dispatcher = Dispatcher(Timetable(plan), _visits(engine, journeys))
+    dispatcher = Dispatcher(Timetable(plan), visits(engine, journeys))
     # What is there now lives until the end: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -119,7 +119,7 @@ async def _drain(dispatcher: Dispatcher, failed: asyncio.Future[CannotRecord], *
     return quiet.result()
 
 
-def _visits(engine: Engine, journeys: Mapping[str, Journey]) -> Begin:
+def visits(engine: Engine, journeys: Mapping[str, Journey]) -> Begin:
     async def visit(number: int, journey: str, due_ns: int) -> None:
         customer = Visit(engine, number=number, journey=journey, due_ns=due_ns)
         try:
