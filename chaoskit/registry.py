@@ -113,8 +113,8 @@ class Part:
         return found
 
     def says(self) -> str:
-        """The first line of its docstring."""
-        return first_line(self.load())
+        """What it does, by the first paragraph of its docstring."""
+        return summary(self.load())
 
 
 class Registry:
@@ -251,13 +251,13 @@ def shown(given: object) -> str:
     return text if len(text) <= 80 else text[:76] + "...'"
 
 
-def first_line(part: object) -> str:
-    """The first line of a part's docstring; "" when it has none of its own."""
+def summary(part: object) -> str:
+    """The first paragraph of a part's docstring in one line; "" when it has none of its own."""
     doc = getattr(part, "__doc__", None) or ""
     # A dataclass without a docstring is given its signature as one.
     if dataclasses.is_dataclass(part) and doc.startswith(f"{getattr(part, '__name__', '')}("):
         return ""
-    return str(doc).strip().partition("\n")[0]
+    return " ".join(str(doc).strip().partition("\n\n")[0].split())
 
 
 def _class(part: Part, name_attribute: str) -> type:

@@ -152,7 +152,12 @@ class Parts:
         names = [self._fields.name(one, expected="the name of a service") for one in node.nodes]
         if parameter.naming is None or names[0] is None or names[1] is None:
             return None
-        are_known = [self._named(one, name, parameter.naming) for one, name in zip(node.nodes, names, strict=True) if name]
+        # The callers of a link need not be services: customers are not.
+        are_known = [
+            self._is_caller(name) or self._named(one, name, parameter.naming)
+            for one, name in zip(node.nodes, names, strict=True)
+            if name
+        ]
         if all(are_known) and self._scope.topology and parameter.naming is Kind.SERVICE:
             ends = [_members(self._scope.topology, name) for name in names if name]
             if not any(
@@ -163,6 +168,9 @@ class Parts:
                     node, f"there is no link between {names[0]!r} and {names[1]!r}; expected two ends of one of {', '.join(others)}"
                 )
         return names[0], names[1]
+
+    def _is_caller(self, name: str) -> bool:
+        return self._scope.topology is not None and any(link.client == name for link in self._scope.topology.links)
 
     def _named(self, node: Node, name: str, kind: Kind) -> bool:
         """Whether the environment has it, and, for a journey, whether the load does it: what nobody does cannot be judged."""

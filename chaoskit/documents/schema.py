@@ -12,7 +12,7 @@ from chaoskit.documents.parameters import Parameter, parameters
 from chaoskit.documents.quantities import LARGEST, PATTERNS
 from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, REQUIRED, STEP, VERSION
 from chaoskit.model.units import Kind, Unit
-from chaoskit.registry import Registry, first_line
+from chaoskit.registry import Registry, summary
 
 Schema = Mapping[str, object]
 
@@ -93,7 +93,7 @@ def _check(name: str, part: type) -> Schema:
 def _part(part: type, own: Mapping[str, Schema], *, required: tuple[str, ...]) -> Schema:
     wanted = parameters(part)
     return {
-        "description": first_line(part),
+        "description": summary(part),
         "type": "object",
         "properties": {**own, **{parameter.key: _value(parameter) for parameter in wanted}},
         "required": [*required, *(parameter.key for parameter in wanted if parameter.is_required)],

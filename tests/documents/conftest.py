@@ -115,6 +115,7 @@ def shop() -> Topology:
         name="shop",
         services=tuple(ServiceSpec(name=name, ports=http, command=never_started) for name in names),
         links=(
+            LinkSpec(client="people", service="till", ports=("http",)),
             LinkSpec(client="till", service="stock", ports=("http",)),
             LinkSpec(client="stock", service="store-1", ports=("http",)),
             LinkSpec(client="stock", service="store-2", ports=("http",)),

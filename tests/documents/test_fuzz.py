@@ -15,11 +15,50 @@ from chaoskit.model.experiment import Experiment
 some = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 words = st.sampled_from(
-    (
-        "chaoskit title environment use on options load arrivals_per_s duration mix profile steady_state faults expect abort_if fault check"
-        " at for between service of within shop buy look store store.primary stock freeze cut available back money exercised steady 1 40 5s"
-        " 99% ${A} ${B:-5s}"
-    ).split()  # noqa: SIM905 - forty words read better as words
+    [
+        "chaoskit",
+        "title",
+        "environment",
+        "use",
+        "on",
+        "options",
+        "load",
+        "arrivals_per_s",
+        "duration",
+        "mix",
+        "profile",
+        "steady_state",
+        "faults",
+        "expect",
+        "abort_if",
+        "fault",
+        "check",
+        "at",
+        "for",
+        "between",
+        "service",
+        "of",
+        "within",
+        "shop",
+        "buy",
+        "look",
+        "store",
+        "store.primary",
+        "stock",
+        "freeze",
+        "cut",
+        "available",
+        "back",
+        "money",
+        "exercised",
+        "steady",
+        "1",
+        "40",
+        "5s",
+        "99%",
+        "${A}",
+        "${B:-5s}",
+    ]
 )
 scalars = st.one_of(words, st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8))
 trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=5), max_leaves=25)

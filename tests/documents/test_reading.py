@@ -70,6 +70,13 @@ def test_steps_may_be_written_out(read, valid):
     assert load.profile == ""
 
 
+def test_a_link_may_be_named_by_a_caller_that_is_no_service(read, valid):
+    """Customers are outside of what runs, but their way in can be cut."""
+    cut = read(valid.replace("[stock, store.primary]", "[people, till]")).faults[1].fault
+    assert cut.between == ("people", "till")
+    assert "'people' is not a service or role" in problems(read, valid.replace("service: store.primary", "service: people"))[0]
+
+
 def test_an_environment_may_be_a_bare_name_and_the_profile_is_steady(read, valid):
     experiment = read(
         valid.replace("{use: shop, on: process, options: {size: small, colour: 7}}", "shop").replace("  profile: rush\n", "")
@@ -335,14 +342,14 @@ MISTAKES = {
         "[stock, store.primary]",
         "[till, store.primary]",
         [
-            "16:27: faults[1].between: there is no link between 'till' and 'store.primary'; expected two ends of one of stock -> store-1, stock -> store-2, store-1 -> store-2, till -> stock"
+            "16:27: faults[1].between: there is no link between 'till' and 'store.primary'; expected two ends of one of people -> till, stock -> store-1, stock -> store-2, store-1 -> store-2, till -> stock"
         ],
     ),
     "a service and itself": (
         "[stock, store.primary]",
         "[stock, stock]",
         [
-            "16:27: faults[1].between: there is no link between 'stock' and 'stock'; expected two ends of one of stock -> store-1, stock -> store-2, store-1 -> store-2, till -> stock"
+            "16:27: faults[1].between: there is no link between 'stock' and 'stock'; expected two ends of one of people -> till, stock -> store-1, stock -> store-2, store-1 -> store-2, till -> stock"
         ],
     ),
     "misspelt direction": (
