@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.wording import MOST_EVIDENCE, percent
+from chaoskit.checkers.wording import MOST_EVIDENCE, counted, percent
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Outcome
@@ -40,11 +40,11 @@ class Exercised:
         count = len(history.operations)
         share = percent(unknown, count) if count else "none"
         seen = (
-            f"{len(history.faults)} faults bit and were healed"
+            f"every fault ({len(history.faults)}) bit and was healed"
             if history.faults
             else "no fault was planned, only the load was exercised"
         )
-        summary = missing[0] if missing else f"{seen}; {count:,} operations, {share} of them without a definite answer"
+        summary = missing[0] if missing else f"{seen}; {counted(count, 'operation')}, {share} of them without a definite answer"
         return (
             Finding(
                 checker=self.name,
@@ -107,8 +107,8 @@ def _load_missing(history: History) -> Iterator[str]:
     late_s = _late_s(history)
     if late_s is not None and late_s > LATE_AFTER_S:
         yield f"the load was late, so latency is not the bank's: {late_s * 1000:.0f} ms at the 99th percentile"
-    if history.torn_lines > 1:
-        yield f"{history.torn_lines} lines of the record cannot be read"
+    if history.torn_lines:
+        yield f"{counted(history.torn_lines, 'line')} of the record cannot be read"
 
 
 def _late_s(history: History) -> float | None:

@@ -17,3 +17,8 @@ def percent(part: int, whole: int) -> str:
 def proves_nothing(checker: str, reason: str, *, safety: bool = False) -> Finding:
     """An INCONCLUSIVE finding with its reason."""
     return Finding(checker=checker, outcome=Result.INCONCLUSIVE, summary=reason, safety=safety)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 operation`, `1,204 operations`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Outcome
@@ -39,7 +40,7 @@ class AckDurable:
         return ruling(
             self.name,
             wrong=[f"{books.says(operation)} was acknowledged and is not in the ledger" for operation in lost],
-            failed=f"{len(lost):,} acknowledged operations over {books.money(amount)} are not in the ledger",
-            passed=f"all {len(acknowledged):,} acknowledged operations are in the ledger",
+            failed=f"{counted(len(lost), 'acknowledged operation')} over {books.money(amount)} not in the ledger",
+            passed=f"{counted(len(acknowledged), 'acknowledged operation')}, each in the ledger",
             measured={"lost_operations": len(lost), "lost_amount": amount, "acknowledged_operations": len(acknowledged)},
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, Transaction, effect, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
 from chaoskit.model.history import History, Operation
 from chaoskit.model.verdict import Finding
@@ -48,8 +49,8 @@ class AtMostOnce:
                 f"{books.says(wanted[intent])} was wanted once and happened {twice[intent]} times"
                 for intent in sorted(twice, key=lambda intent: -extra[intent])
             ],
-            failed=f"{len(twice):,} operations happened more than once and moved {books.money(amount)} too much",
-            passed=f"none of the {len(applied):,} operations in the ledger happened twice",
+            failed=f"{counted(len(twice), 'operation')} happened more than once and moved {books.money(amount)} too much",
+            passed=f"{counted(len(applied), 'operation')} in the ledger, none of them twice",
             measured={
                 "repeated_operations": len(twice),
                 "repeated_amount": amount,

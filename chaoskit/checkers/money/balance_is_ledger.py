@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
 
@@ -40,8 +41,8 @@ class BalanceIsLedger:
         return ruling(
             self.name,
             wrong=wrong,
-            failed=f"{len(off):,} of {len(balances):,} accounts show another balance than their postings make",
-            passed=f"the balances of all {len(balances):,} accounts are what their postings make",
+            failed=f"{len(off):,} of {counted(len(balances), 'account')} with another balance than the postings make",
+            passed=f"{counted(len(balances), 'account')}, each with the balance that its postings make",
             measured={"accounts_off": len(off), "amount_off": sum(map(abs, off.values()))},
         )
 

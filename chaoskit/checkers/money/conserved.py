@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
 
@@ -39,7 +40,7 @@ class Conserved:
             wrong=wrong,
             failed=f"{books.money(abs(after - before))} {'came from nothing' if after > before else 'is gone'}"
             if after != before
-            else f"{len(gone):,} accounts are gone",
+            else f"{counted(len(gone), 'account')} gone",
             passed=f"all accounts together hold {books.money(after)}, as at the beginning",
             measured={"total_before": before, "total_after": after},
         )

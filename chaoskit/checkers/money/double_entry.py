@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
 
@@ -46,7 +47,7 @@ class DoubleEntry:
         return ruling(
             self.name,
             wrong=list(wrong.values()),
-            failed=f"{len(wrong):,} of {len(odd):,} transactions are not whole",
-            passed=f"all {len(odd):,} transactions are whole",
+            failed=f"{len(wrong):,} of {counted(len(odd), 'transaction')} not whole",
+            passed=f"{counted(len(odd), 'transaction')}, each of them whole",
             measured={"torn_transactions": len(wrong)},
         )

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
@@ -45,7 +46,7 @@ class NoOverdraft:
         return ruling(
             self.name,
             wrong=[wrong[account] for account in sorted(below, key=lambda account: -below[account])],
-            failed=f"{len(wrong):,} of {len(limited):,} accounts were below their lowest balance",
-            passed=f"none of the {len(limited):,} accounts with a limit was ever below it",
+            failed=f"{len(wrong):,} of {counted(len(limited), 'account')} with a limit below it",
+            passed=f"{counted(len(limited), 'account')} with a limit, none ever below it",
             measured={"accounts_below": len(wrong), "amount_below": max(below.values(), default=0)},
         )

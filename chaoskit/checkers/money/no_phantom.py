@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Operation
 from chaoskit.model.verdict import Finding
@@ -41,8 +42,8 @@ class NoPhantom:
         return ruling(
             self.name,
             wrong=wrong,
-            failed=f"{len(wrong):,} transactions did what no customer asked for",
-            passed=f"each of the {len(books.ledger.postings):,} postings was asked for",
+            failed=f"{counted(len(wrong), 'transaction')} did what no customer asked for",
+            passed=f"{counted(len(books.ledger.postings), 'posting')}, each of them asked for",
             measured={"phantom_transactions": len(wrong)},
         )
 
@@ -68,4 +69,4 @@ def _require_whole_record(history: History) -> None:
     if history.load is None:
         raise NotExercised("the load has no trailer: operations may be missing from the record")
     if history.torn_lines:
-        raise NotExercised(f"{history.torn_lines} lines of the record cannot be read: operations may be missing from it")
+        raise NotExercised(f"{counted(history.torn_lines, 'line')} of the record cannot be read: operations may be missing from it")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History, Outcome
 from chaoskit.model.verdict import Finding
 
@@ -41,11 +42,11 @@ class NoRefusedEffect:
             if key in posted:
                 how = f"settled as {settled[key]}" if is_barred else f"refused ({operations[0].why or 'no reason given'})"
                 wrong.append(f"{books.says(operations[0])} was {how} and is in the ledger")
-        passed = f"none of the {refused:,} refused operations moved money" if refused else "no operation was refused"
+        passed = f"{counted(refused, 'refused operation')}, none of them moved money" if refused else "no operation was refused"
         return ruling(
             self.name,
             wrong=wrong,
-            failed=f"{len(wrong):,} of {refused:,} refused operations moved money",
+            failed=f"{len(wrong):,} of {counted(refused, 'refused operation')} moved money",
             passed=passed,
             measured={"refused_operations": refused, "refused_with_effect": len(wrong)},
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
 from chaoskit.model.topology import Posting
 from chaoskit.model.verdict import Finding
@@ -44,8 +45,8 @@ class VersionChain:
         return ruling(
             self.name,
             wrong=wrong,
-            failed=f"{len(wrong):,} breaks in the history of accounts or between copies",
-            passed=f"the {len(versions):,} accounts have one unbroken history{copies}",
+            failed=f"{counted(len(wrong), 'break')} in the history of accounts or between copies",
+            passed=f"{counted(len(versions), 'account')}, each with one unbroken history{copies}",
             measured={"breaks": len(wrong), "copies_compared": len(digests)},
         )
 

@@ -1,0 +1,44 @@
+from dataclasses import replace
+
+from chaoskit.checkers.money import BalanceIsLedger, Conserved
+from chaoskit.model.verdict import Result
+
+PAY = {"ada": -100, "ben": 100}
+
+
+def test_passes_when_balances_follow_from_postings(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    (finding,) = BalanceIsLedger().check(bank.close(story))
+    assert finding.summary == "3 accounts, each with the balance that its postings make"
+    assert finding.outcome is Result.PASSED
+
+
+def test_fails_when_an_update_was_lost_though_the_total_is_right(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    whole = bank.ledger()
+    ada, ben, cid = whole.accounts
+    spoilt = replace(whole, accounts=(replace(ada, balance=1000), replace(ben, balance=1000), cid))
+    history = bank.close(story, spoilt)
+    (finding,) = BalanceIsLedger().check(history)
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == (
+        "account ada shows 1,000, but its postings make 900",
+        "account ben shows 1,000, but its postings make 1,100",
+    )
+    assert Conserved().check(history)[0].outcome is Result.PASSED
+
+
+def test_fails_when_postings_are_of_an_account_that_is_not_there(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    whole = bank.ledger()
+    (finding,) = BalanceIsLedger().check(bank.close(story, replace(whole, accounts=whole.accounts[1:])))
+    assert finding.evidence == ("account ada is not in the ledger, but its postings make 900",)
+
+
+def test_proves_nothing_when_the_ledger_is_empty(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    (finding,) = BalanceIsLedger().check(bank.close(story))
+    assert finding.outcome is Result.INCONCLUSIVE

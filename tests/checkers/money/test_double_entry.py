@@ -1,0 +1,39 @@
+import pytest
+
+from chaoskit.checkers.money import DoubleEntry
+from chaoskit.model.verdict import Result
+
+PAY = {"ada": -100, "ben": 100}
+
+
+def test_passes_when_every_transaction_is_whole(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    (finding,) = DoubleEntry().check(bank.close(story))
+    assert (finding.outcome, finding.summary) == (Result.PASSED, "1 transaction, each of them whole")
+
+
+@pytest.mark.parametrize(
+    "legs, done, evidence",
+    [
+        (PAY, {"ada": -100}, "transaction t1 (key k1) is off by -100: ada -100"),
+        (PAY, {"ada": -100, "ben": 90}, "transaction t1 (key k1) is off by -10: ada -100, ben 90"),
+        (
+            {"ada": -100, "ben": 100, "cid": -7, "dan": 7},
+            PAY,
+            "transaction t1 has no posting of cid, dan: 107 from ada, cid to ben, dan (transfer, key k1, answered 0.0 s into the load)",
+        ),
+    ],
+)
+def test_fails_when_one_is_not(story, bank, legs, done, evidence):
+    story.operation(1, key="k1", legs=legs)
+    bank.book("k1", done)
+    (finding,) = DoubleEntry().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == (evidence,)
+
+
+def test_proves_nothing_when_the_ledger_is_empty(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    (finding,) = DoubleEntry().check(bank.close(story))
+    assert finding.outcome is Result.INCONCLUSIVE

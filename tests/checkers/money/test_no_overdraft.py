@@ -1,0 +1,40 @@
+from dataclasses import replace
+
+from chaoskit.checkers.money import NoOverdraft
+from chaoskit.model.verdict import Result
+
+EMPTY = {"ada": -1000, "ben": 1000}
+
+
+def test_passes_when_an_account_goes_to_its_limit(story, bank):
+    story.operation(1, key="k1", legs=EMPTY)
+    bank.book("k1", EMPTY)
+    (finding,) = NoOverdraft().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == "3 accounts with a limit, none ever below it"
+
+
+def test_fails_when_it_was_below_for_a_moment(story, bank):
+    for number, legs in enumerate((EMPTY, {"ada": -5, "cid": 5}, {"ada": 50, "ben": -50})):
+        story.operation(number, key=f"k{number}", legs=legs)
+        bank.book(f"k{number}", legs)
+    (finding,) = NoOverdraft().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == ("account ada was at -5, lowest allowed 0",)
+
+
+def test_an_account_without_a_limit_may_go_below(story, bank):
+    story.operation(1, key="k1", legs={"clearing": -5, "ada": 5})
+    bank.book("k1", {"clearing": -5, "ada": 5})
+    whole = bank.ledger()
+    accounts = tuple(replace(a, lowest=None) if a.account == "clearing" else a for a in whole.accounts)
+    (finding,) = NoOverdraft().check(bank.close(story, replace(whole, accounts=accounts)))
+    assert finding.outcome is Result.PASSED
+
+
+def test_proves_nothing_when_nobody_has_a_limit_or_nothing_moved(story, bank):
+    story.operation(1, key="k1", legs=EMPTY)
+    assert NoOverdraft().check(bank.close(story))[0].outcome is Result.INCONCLUSIVE
+    bank.book("k1", EMPTY)
+    bank.lowest = None
+    assert NoOverdraft().check(bank.close(story))[0].outcome is Result.INCONCLUSIVE

@@ -1,0 +1,44 @@
+import pytest
+
+from chaoskit.checkers.money import NoPhantom
+from chaoskit.model.verdict import Result
+
+PAY = {"ada": -100, "ben": 100}
+
+
+def test_passes_when_every_posting_was_asked_for(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    (finding,) = NoPhantom().check(bank.close(story))
+    assert (finding.outcome, finding.summary) == (Result.PASSED, "2 postings, each of them asked for")
+
+
+@pytest.mark.parametrize(
+    "key, done, evidence",
+    [
+        ("k9", PAY, "transaction t1 posted ada -100, ben +100 under key 'k9', which no customer sent"),
+        ("k1", {"ada": -101, "ben": 101}, "transaction t1 posted ada -101, ben +101 but was asked for 100 from ada to ben"),
+        ("k1", {"ada": -100, "cid": 100}, "transaction t1 posted ada -100, cid +100 but was asked for 100 from ada to ben"),
+    ],
+)
+def test_fails_when_one_was_not(story, bank, key, done, evidence):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book(key, done)
+    (finding,) = NoPhantom().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence[0].startswith(evidence)
+
+
+def test_either_of_two_requests_of_one_key_may_have_been_done(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    story.operation(1, "fail", key="k1", legs={"ada": -5, "cid": 5}, status=409)
+    bank.book("k1", PAY)
+    (finding,) = NoPhantom().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+
+
+def test_proves_nothing_on_a_record_that_is_not_whole(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k9", PAY)
+    (finding,) = NoPhantom().check(bank.close(story, complete=False))
+    assert finding.outcome is Result.INCONCLUSIVE

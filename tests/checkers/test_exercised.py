@@ -1,0 +1,129 @@
+from dataclasses import replace
+
+import pytest
+
+from chaoskit.checkers.exercised import Exercised
+from chaoskit.model.history import LoadCounts
+from chaoskit.model.verdict import Result
+
+CHECK = Exercised()
+
+
+def only(findings):
+    (finding,) = findings
+    return finding
+
+
+@pytest.fixture
+def run(story):
+    story.flow(0, 10)
+    story.flow(10, 20, "info")
+    story.flow(20, 30)
+    return story
+
+
+def test_passes_when_faults_bit_and_customers_were_there_all_along(run):
+    run.fault(10, healed=20)
+    finding = only(CHECK.check(run.history()))
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == "every fault (1) bit and was healed; 300 operations, 33.33 % of them without a definite answer"
+    assert finding.measures == {"operations": 300, "unknown_operations": 100, "late_s": 0.0}
+
+
+def test_passes_when_the_fault_lasts_to_the_end_and_customers_are_served_again(run):
+    run.fault(10, healed=35)
+    assert only(CHECK.check(run.history())).outcome is Result.PASSED
+
+
+def test_passes_without_faults_when_none_was_planned(story):
+    story.flow(0, 10)
+    finding = only(CHECK.check(story.history()))
+    assert finding.outcome is Result.PASSED
+    assert finding.summary.startswith("no fault was planned")
+
+
+@pytest.mark.parametrize(
+    "fault, reason",
+    [
+        ({"at": None, "error": "no such service"}, "faults[0] kill was never injected: no such service"),
+        ({"at": 10, "effect_seen": False, "healed": 20}, "faults[0] kill was injected but its effect was not seen: no sign of it"),
+        ({"at": 10}, "faults[0] kill was not seen to be healed"),
+    ],
+)
+def test_a_fault_that_did_not_bite_or_was_not_healed_proves_nothing(run, fault, reason):
+    run.fault(fault.pop("at"), **fault)
+    finding = only(CHECK.check(run.history()))
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == reason
+
+
+def test_a_fault_that_may_not_have_been_applied_proves_nothing(run):
+    run.fault(10, healed=20)
+    torn = replace(run.faults[0], injected_ns=None, error="timed out")
+    finding = only(CHECK.check(run.history(faults=(torn,))))
+    assert finding.summary == "faults[0] kill may not have been applied: timed out"
+
+
+@pytest.mark.parametrize(
+    "at, healed, reason",
+    [
+        (0.2, 20, "transfer: only 2 operations were ok before the first fault, 5 are needed"),
+        (10, 29.8, "transfer: only 2 operations were ok after the last heal, 5 are needed"),
+    ],
+)
+def test_a_journey_that_was_not_driven_on_both_sides_proves_nothing(run, at, healed, reason):
+    run.fault(at, healed=healed)
+    assert only(CHECK.check(run.history())).summary == reason
+
+
+def test_a_fault_that_no_customer_met_proves_nothing(story):
+    story.flow(0, 10)
+    story.flow(20, 30)
+    story.fault(11, healed=19)
+    assert only(CHECK.check(story.history())).summary == "transfer: nobody tried while the faults were there"
+
+
+def test_every_journey_counts(run):
+    run.flow(0, 9, journey="login")
+    run.fault(10, healed=20)
+    assert only(CHECK.check(run.history())).summary == "login: nobody tried while the faults were there"
+
+
+def test_a_bank_that_never_came_back_proves_nothing_here(story):
+    story.flow(0, 10)
+    story.flow(10, 30, "info")
+    story.fault(10, healed=35)
+    assert only(CHECK.check(story.history())).summary == "transfer: only 0 operations were ok after the injection, 5 are needed"
+
+
+def test_a_late_load_proves_nothing(story):
+    story.flow(0, 9.8)
+    story.flow(9.8, 10, late=0.06)
+    finding = only(CHECK.check(story.history()))
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == "the load was late, so latency is not the bank's: 60 ms at the 99th percentile"
+
+
+@pytest.mark.parametrize(
+    "load, reason",
+    [
+        (None, "the load has no trailer: it ended early, and what it had not yet written is missing"),
+        (LoadCounts(scheduled=120, sent=100, finished=100, drained=True), "the load sent 100 of 120 scheduled operations"),
+        (
+            LoadCounts(scheduled=120, sent=120, finished=100, drained=True),
+            "the record holds 100 of 120 operations that the load sent",
+        ),
+    ],
+)
+def test_a_load_that_did_not_do_its_part_proves_nothing(story, load, reason):
+    story.flow(0, 10)
+    assert only(CHECK.check(story.history(load=load))).summary == reason
+
+
+def test_an_empty_history_proves_nothing(story):
+    assert only(CHECK.check(story.history())).summary == "no operation was recorded"
+
+
+def test_unreadable_lines_prove_nothing(story):
+    story.flow(0, 10)
+    assert only(CHECK.check(story.history(torn_lines=1))).summary == "1 line of the record cannot be read"
