@@ -159,7 +159,7 @@ def undocumented(page: str) -> list[str]:
         lines = dict(re.findall(r"^\| `([^`]+)` \|(.*)$", section[1], re.MULTILINE)) if section else {}
         parts = {part.name: part for part in Registry().parts(kind) if part.origin == "chaoskit"}
         found += [f"{kind}: {name}" for name in sorted(parts.keys() ^ (lines.keys() - {"money"}))]
-        for name in (parts.keys() & lines.keys()) if kind in ("faults", "checks") else ():
+        for name in sorted(parts.keys() & lines.keys()) if kind in ("faults", "checks") else ():
             part = parts[name].load()
             assert isinstance(part, type)
             found += [f"{kind}: {name}.{p.key}" for p in parameters(part) if f"`{p.key}`" not in lines[name]]
@@ -200,7 +200,7 @@ def test_every_part_has_a_file_and_a_test(target):
     )
 
 
-LIGHT = "import sys; {}; print(*sorted({{m.partition('.')[0] for m in sys.modules}} - set(sys.stdlib_module_names)))"
+LIGHT = "import sys\n{}\nprint(*sorted({{m.partition('.')[0] for m in sys.modules}} - set(sys.stdlib_module_names)))"
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,14 @@ LIGHT = "import sys; {}; print(*sorted({{m.partition('.')[0] for m in sys.module
         ("import chaoskit.cli", {"chaoskit"}),
         # Other teams' editors and suites validate documents and list parts without the bank's packages.
         (
-            "from chaoskit import documents as d, registry as r; s = r.Registry();"
-            + " [d.read(path, registry=s) for path in r.experiments().values()]; r.defects(); d.schema()",
+            """
+from chaoskit import documents, registry as wiring
+registry = wiring.Registry()
+for path in wiring.experiments().values():
+    documents.read(path, registry=registry)
+wiring.defects()
+documents.schema()
+""",
             {"chaoskit", "ruamel"},
         ),
     ],
@@ -221,6 +227,6 @@ LIGHT = "import sys; {}; print(*sorted({{m.partition('.')[0] for m in sys.module
 def test_what_a_fresh_interpreter_loads(statement, allowed):
     # -S: no site packages' start-up files, which load what they like; -I: no environment. Hence the paths by hand.
     paths = f"import sys; sys.path[:0] = {[str(ROOT), *[p for p in sys.path if p.endswith('site-packages')]]!r}"
-    code = f"{paths}; {LIGHT.format(statement)}"
+    code = f"{paths}\n{LIGHT.format(statement)}"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert set(done.stdout.split()) - {"__main__"} <= allowed
