@@ -58,7 +58,7 @@ async def build(settings: Settings) -> web.Application:
         hold_s=int(str(settings["service_time_ms"])) / 1000,
         looks_keys_up=bool(settings["looks_keys_up"]),
     )
-    relay = Relay(database, rail_url=str(settings["rail_url"]))
+    relay = Relay(Sessions(database, count=1, application="bank-relay"), rail_url=str(settings["rail_url"]))
 
     async def background(_: web.Application) -> AsyncIterator[None]:
         sessions.start()
@@ -157,11 +157,12 @@ class Core:
         try:
             # A commit that was confirmed without the standby is an answer like any other, as a customer sees it; the log has the
             # warning.
-            return await self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s)
+            rows = await self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s)
         except NotCarriedOut as error:
             return refusal(503, "ledger-unavailable", detail=str(error))
         except Unanswered as error:
             return unknown(504, str(error))
+        return rows[0] if rows else None
 
 
 def _movement(body: Mapping[str, object]) -> Movement:

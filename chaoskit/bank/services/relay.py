@@ -6,13 +6,13 @@ A payment that was sent but not yet marked is sent again after a crash: the rail
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import aiohttp
-import psycopg
 
 from chaoskit.bank import schema
-from chaoskit.bank.services.serving import log
-from chaoskit.bank.services.sessions import Database, Row
+from chaoskit.bank.services.serving import log, now_s
+from chaoskit.bank.services.sessions import NotCarriedOut, Sessions, Unanswered
 
 # How often the outbox is looked at. Other banks get their money within about this, and an idle look costs one small statement.
 EVERY_S = 0.25
@@ -25,35 +25,34 @@ STATEMENT_LIMIT_S = 2.0
 
 
 class Relay:
-    """Works until cancelled, whatever happens to the database or the rail."""
+    """Works until cancelled, whatever happens to the database or the rail. *sessions* are its own: it never takes a customer's
+    slot.
+    """
 
-    def __init__(self, database: Database, *, rail_url: str) -> None:
-        self._conninfo = database.conninfo(application="bank-relay")
+    def __init__(self, sessions: Sessions, *, rail_url: str) -> None:
+        self._sessions = sessions
         self._rail_url = rail_url
         self._said = ""
 
     async def run(self) -> None:
         timeout = aiohttp.ClientTimeout(total=RAIL_LIMIT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            while True:
-                try:
-                    connection: psycopg.AsyncConnection[Row]
-                    async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
-                        while True:
-                            await self._send_batch(connection, http)
-                            await asyncio.sleep(EVERY_S)
-                except (psycopg.Error, OSError, TimeoutError) as error:
-                    self._say(f"relay waits for the database: {type(error).__name__}")
-                await asyncio.sleep(EVERY_S)
+        self._sessions.start()
+        try:
+            async with aiohttp.ClientSession(timeout=timeout) as http:
+                while True:
+                    # Without a database there is nothing to send; the sessions say so in the log.
+                    with contextlib.suppress(NotCarriedOut, Unanswered):
+                        await self._send_batch(http)
+                    await asyncio.sleep(EVERY_S)
+        finally:
+            await self._sessions.close()
 
-    async def _send_batch(self, connection: psycopg.AsyncConnection[Row], http: aiohttp.ClientSession) -> None:
-        async with asyncio.timeout(STATEMENT_LIMIT_S):
-            rows = await (await connection.execute(schema.UNSENT, (BATCH,))).fetchall()
+    async def _send_batch(self, http: aiohttp.ClientSession) -> None:
+        rows = await self._sessions.run(schema.UNSENT, (BATCH,), deadline_s=now_s() + STATEMENT_LIMIT_S)
         results = await asyncio.gather(*(self._send(http, str(key), str(to), amount) for _, key, to, amount in rows))
         sent = [row[0] for row, is_sent in zip(rows, results, strict=True) if is_sent]
         if sent:
-            async with asyncio.timeout(STATEMENT_LIMIT_S):
-                await connection.execute(schema.MARK_SENT, (sent,))
+            await self._sessions.run(schema.MARK_SENT, (sent,), deadline_s=now_s() + STATEMENT_LIMIT_S)
             self._say("")
 
     async def _send(self, http: aiohttp.ClientSession, key: str, creditor: str, amount: object) -> bool:

@@ -30,6 +30,8 @@ IDLE_S = 1.0
 PING_LIMIT_S = 0.8
 # With less time than this left, a statement is not begun: its answer could hardly be in time, and unknown is worse than refused.
 LEAST_S = 0.05
+# A WAL file's name begins with the timeline in eight hexadecimal digits.
+WHO_ARE_YOU = "SELECT coalesce(current_setting('bank.node', true), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 # Rolled back as a whole by the server: deadlock, serialization, a lock or statement limit.
 RETRIED = frozenset({"40001", "40P01"})
 ROLLED_BACK = frozenset({"40001", "40P01", "55P03", "57014", "25006"})
@@ -79,7 +81,8 @@ class Session:
     """One session. `timeline` counts takeovers: a server of an older timeline than one seen before is a deposed primary."""
 
     connection: psycopg.AsyncConnection[Row]
-    timeline: int
+    node: str = ""
+    timeline: int = 0
     used_s: float = field(default_factory=now_s)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,7 +94,24 @@ class Session:
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0)
 
-    def hang_up(self) -> None:
+    async def ask(self, statement: str, values: Sequence[object], *, deadline_s: float) -> list[Row]:
+        """The rows of *statement*. Raises the server's errors as they are.
+
+        Raises `Unanswered` at *deadline_s*: then the session is lost.
+        """
+        task = asyncio.create_task(_rows(self.connection, statement, values))
+        await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
+        if task.done():
+            return task.result()
+        self.lost.set()
+        self._hang_up()
+        # The shutdown wakes the task at once; the limit is for a kernel that does not.
+        await asyncio.wait({task}, timeout=1.0)
+        if task.done():
+            task.exception()
+        raise Unanswered("no answer from the database in time")
+
+    def _hang_up(self) -> None:
         """End the connection without asking the server, which may not be there. A waiting statement ends with an error."""
         if self.connection.closed:
             return
@@ -111,6 +131,7 @@ class Sessions:
         self._waiting: list[asyncio.Future[Session]] = []
         self._open = 0
         self._timeline = 0
+        self._said = ""
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -121,8 +142,8 @@ class Sessions:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
-    async def run(self, statement: str, values: Sequence[object], *, deadline_s: float, hold_s: float) -> Row | None:
-        """Run one statement on a free session and hold the slot for at least *hold_s*; answers its first row.
+    async def run(self, statement: str, values: Sequence[object], *, deadline_s: float, hold_s: float = 0.0) -> list[Row]:
+        """Run one statement on a free session and hold the slot for at least *hold_s*; answers its rows.
 
         Retries what the server rolled back while time is left. Raises `NotCarriedOut` or `Unanswered`, at the latest at
         *deadline_s*.
@@ -134,7 +155,7 @@ class Sessions:
                 raise NotCarriedOut("too late to begin")
             while True:
                 try:
-                    return await self._execute(session, statement, values, deadline_s)
+                    return await session.ask(statement, values, deadline_s=deadline_s)
                 except psycopg.Error as error:
                     if error.sqlstate not in RETRIED or now_s() >= deadline_s:
                         raise _meaning(session, error) from error
@@ -170,34 +191,15 @@ class Sessions:
     def _is_usable(self, session: Session) -> bool:
         return session.timeline == self._timeline and not session.lost.is_set() and session.is_quiet()
 
-    async def _execute(self, session: Session, statement: str, values: Sequence[object], deadline_s: float) -> Row | None:
-        task = asyncio.create_task(_first_row(session.connection, statement, values))
-        await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
-        if not task.done():
-            session.lost.set()
-            session.hang_up()
-            # The shutdown wakes the task at once; the limit is for a kernel that does not.
-            await asyncio.wait({task}, timeout=1.0)
-            if task.done():
-                task.exception()
-            raise Unanswered("no answer from the database in time")
-        return task.result()
-
     async def _keep(self) -> None:
-        said = ""
         while True:
             try:
                 session = await self._connect()
-            except (psycopg.Error, OSError) as error:
-                reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                if reason != said:
-                    log.warning("no database session: %s", reason)
-                said = reason
+            except (psycopg.Error, OSError, Unanswered) as error:
+                self._say(f"no database session: {type(error).__name__}: {error}".splitlines()[0])
                 await asyncio.sleep(RECONNECT_S)
                 continue
-            if said:
-                log.info("database session is back timeline=%d", session.timeline)
-            said = ""
+            self._say(f"database sessions on {session.node} timeline={session.timeline}")
             self._open += 1
             try:
                 self._give_back(session)
@@ -206,22 +208,23 @@ class Sessions:
                 self._open -= 1
                 await session.connection.close()
 
+    def _say(self, line: str) -> None:
+        """Log what is new, once for all sessions."""
+        if line != self._said:
+            log.info("%s", line)
+        self._said = line
+
     async def _connect(self) -> Session:
         connection: psycopg.AsyncConnection[Row] = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        session = Session(connection)
         try:
-            async with asyncio.timeout(PING_LIMIT_S):
-                row = await _first_row(connection, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)", ())
-        except TimeoutError as error:
-            await connection.close()
-            raise psycopg.OperationalError("connected, but a first statement was not answered") from error
-        except psycopg.Error:
+            ((node, timeline),) = await session.ask(WHO_ARE_YOU, (), deadline_s=now_s() + PING_LIMIT_S)
+            session.node, session.timeline = str(node), int(str(timeline), 16)
+            if session.timeline < self._timeline:
+                raise Unanswered(f"{node} is a deposed primary: timeline {session.timeline}, {self._timeline} was seen before")
+        except BaseException:
             await connection.close()
             raise
-        assert row is not None
-        session = Session(connection, int(str(row[0]), 16))
-        if session.timeline < self._timeline:
-            await connection.close()
-            raise psycopg.OperationalError(f"timeline {session.timeline} is a deposed primary's: {self._timeline} was seen before")
         self._timeline = session.timeline
         connection.add_notice_handler(_note)
         return session
@@ -234,13 +237,13 @@ class Sessions:
             if session in self._idle and now_s() - session.used_s > IDLE_S:
                 self._idle.remove(session)
                 with contextlib.suppress(psycopg.Error, Unanswered):
-                    await self._execute(session, "SELECT 1", (), now_s() + PING_LIMIT_S)
+                    await session.ask("SELECT 1", (), deadline_s=now_s() + PING_LIMIT_S)
                 self._give_back(session)
 
 
-async def _first_row(connection: psycopg.AsyncConnection[Row], statement: str, values: Sequence[object]) -> Row | None:
+async def _rows(connection: psycopg.AsyncConnection[Row], statement: str, values: Sequence[object]) -> list[Row]:
     cursor = await connection.execute(statement, values, prepare=True)
-    return await cursor.fetchone()
+    return await cursor.fetchall() if cursor.description else []
 
 
 def _meaning(session: Session, error: psycopg.Error) -> Exception:
