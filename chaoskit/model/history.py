@@ -212,9 +212,11 @@ class History:
         return tuple(operation for operation in self.operations if operation.journey == journey)
 
     def due_between(self, from_ns: int, to_ns: int) -> History:
-        """The same history with only the operations due in [from_ns, to_ns)."""
+        """The same history with only the operations due in [from_ns, to_ns), as if the load had ended then."""
         kept = tuple(operation for operation in self.operations if from_ns <= operation.due_ns < to_ns)
-        return replace(self, operations=kept)
+        # Without this, a window at the end would count as whole and hold next to nothing.
+        phases = {name: min(at_ns, to_ns) if name == "drain" else at_ns for name, at_ns in self.phases.items()}
+        return replace(self, operations=kept, phases=phases)
 
     def seconds(self, at_ns: int) -> float:
         """A time as seconds since the load's first due time, as reports show it."""

@@ -81,6 +81,17 @@ def test_proves_nothing_about_a_time_that_never_was(story):
     assert only(Availability(journey="login", at_least=0.5).check(story.history())).outcome is Result.INCONCLUSIVE
 
 
+def test_a_part_of_a_history_has_no_windows_beyond_its_end(story):
+    """One failure just before the fault is one of fifty in its window, not one of a handful in a window that was cut off."""
+    story.flow(0, 9.7)
+    story.operation(9.7, "info")
+    story.flow(9.8, 30)
+    story.fault(10)
+    part = story.history(drain=30).due_between(0, story.faults[0].injecting_ns)
+    finding = only(Availability(journey="transfer", at_least=0.9, window_s=5).check(part))
+    assert (finding.outcome, finding.measures["availability"]) == (Result.PASSED, 0.98)
+
+
 def test_an_operation_that_is_merely_open_does_not_close_the_gate_while_the_load_runs(story):
     story.flow(0, 10)
     story.operation(9.95, "info", took=None)
