@@ -89,7 +89,8 @@ def test_a_part_of_a_history_has_no_windows_beyond_its_end(story):
     story.fault(10)
     part = story.history(drain=30).due_between(0, story.faults[0].injecting_ns)
     finding = only(Availability(journey="transfer", at_least=0.9, window_s=5).check(part))
-    assert (finding.outcome, finding.measures["availability"]) == (Result.PASSED, 0.98)
+    assert finding.outcome is Result.PASSED
+    assert finding.measures["operations"] in (49, 50)
 
 
 def test_an_operation_that_is_merely_open_does_not_close_the_gate_while_the_load_runs(story):
