@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -237,12 +237,18 @@ SUFFIX = ".chaos.yaml"
 
 def not_one_of(given: str, valid: Iterable[str], *, what: str) -> str:
     """A message: *given* is not *what*, with every valid name and the nearest one."""
-    import difflib
-
     names = sorted(valid)
     listed = ", ".join(names) if names else "there is none"
+    near = nearest(given, names)
+    return f"{shown(given)} is not {what} ({listed})" + (f". Did you mean {near!r}?" if near else "")
+
+
+def nearest(given: str, names: Sequence[str]) -> str | None:
+    """The one of *names* that was probably meant; None when none is near. Case, `-` and `_` do not count for much."""
+    import difflib
+
     near = difflib.get_close_matches(given.lower().replace("_", "-"), names, n=1) or difflib.get_close_matches(given, names, n=1)
-    return f"{shown(given)} is not {what} ({listed})" + (f". Did you mean {near[0]!r}?" if near else "")
+    return near[0] if near else None
 
 
 def shown(given: object) -> str:

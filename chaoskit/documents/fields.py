@@ -6,7 +6,7 @@ finds everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from chaoskit.documents.quantities import WrongQuantity
@@ -14,7 +14,7 @@ from chaoskit.documents.quantities import parse as parse_quantity
 from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar
 from chaoskit.model.errors import ChaoskitError
 from chaoskit.model.units import Unit
-from chaoskit.registry import not_one_of, shown
+from chaoskit.registry import nearest, not_one_of, shown
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -70,21 +70,25 @@ class Fields:
             self.problems.add(node, not_one_of(name, names, what=what))
         return name in names
 
-    def table(self, node: Node, keys: Mapping[str, str], *, required: frozenset[str], what: str) -> dict[str, Node] | None:
+    def table(self, node: Node, keys: Mapping[str, str], *, required: Sequence[str], what: str) -> dict[str, Node] | None:
         """The values of a mapping by key, after unknown and missing keys have been reported. *keys* say what each expects."""
         if not isinstance(node, Pairs):
             self.wrong(node, f"expected {what}")
             return None
-        given = {}
-        for key, value in node.pairs:
-            if key.text in keys:
-                given[key.text] = value
-            else:
-                self.unknown_key(key, node, keys)
-        for key_name in keys:
-            if key_name in required and key_name not in given:
-                self.problems.add(node, f"{key_name!r} is missing; expected {keys[key_name]}")
-        return given
+        self.keys(node, keys, required=required)
+        return {key.text: value for key, value in node.pairs if key.text in keys}
+
+    def keys(self, node: Node, keys: Mapping[str, str], *, required: Iterable[str]) -> None:
+        """Report keys that are unknown or missing. A misspelt key is reported once: the one that was meant is not missing too."""
+        given = node.pairs if isinstance(node, Pairs) else ()
+        names = sorted(keys)
+        unknown = [key for key, _ in given if key.text not in keys]
+        for key in unknown:
+            self.problems.add(key, not_one_of(key.text, names, what="a key here"), where=node.where)
+        there = {key.text for key, _ in given} | {nearest(key.text, names) for key in unknown}
+        for name in required:
+            if name not in there:
+                self.problems.add(node, f"{name!r} is missing; expected {keys[name]}")
 
     def pairs(self, node: Node | None, expected: str) -> tuple[tuple[Scalar, Node], ...]:
         if node is None:
@@ -101,9 +105,6 @@ class Fields:
             return node.nodes
         self.wrong(node, f"expected {expected}")
         return ()
-
-    def unknown_key(self, key: Scalar, parent: Node, valid: Iterable[str]) -> None:
-        self.problems.add(key, not_one_of(key.text, valid, what="a key here"), where=parent.where)
 
     def look_up(self, node: Node, call: Callable[[A], T], asked: A) -> T | None:
         """What *call* finds; its refusal (no such name, a part that cannot be loaded) is a problem at *node*."""

@@ -48,8 +48,8 @@ class Parts:
             kind = self._part_name(item, given.get("fault"), "fault")
             part = self._fields.look_up(given["fault"], self._registry.fault, kind) if kind else None
             timing = {"fault": "the name of a fault", "at": _DURATION, "for": _DURATION}
-            values = self._parameters(item, part, timing) if part else None
-            if "at" not in given:
+            values = self._parameters(item, part, timing, required=("at",)) if part else None
+            if part is None and "at" not in given:
                 self._fields.problems.add(item, f"'at' is missing; expected {_DURATION}")
             at_s = self._fields.quantity(given.get("at"), Unit.DURATION)
             for_s = self._fields.quantity(given.get("for"), Unit.DURATION, is_zero_allowed=False)
@@ -107,7 +107,9 @@ class Parts:
             return None
         return self._fields.name(node, expected=f"the name of a {key}")
 
-    def _parameters(self, item: Node, part: type, own: Mapping[str, str]) -> dict[str, object] | None:
+    def _parameters(
+        self, item: Node, part: type, own: Mapping[str, str], *, required: tuple[str, ...] = ()
+    ) -> dict[str, object] | None:
         """The values of a part's fields; None when one of them is wrong or missing."""
         wanted = self._fields.look_up(item, parameters, part)
         if wanted is None:
@@ -115,16 +117,14 @@ class Parts:
         by_key = {parameter.key: parameter for parameter in wanted}
         before = len(self._fields.problems.found)
         values: dict[str, object] = {}
-        given = {key.text: (key, value) for key, value in item.pairs} if isinstance(item, Pairs) else {}
-        for name, (key, node) in given.items():
+        given = {key.text: value for key, value in item.pairs} if isinstance(item, Pairs) else {}
+        for name, node in given.items():
             if name in by_key:
                 values[by_key[name].field] = self._parameter(node, by_key[name])
-            elif name not in own:
-                self._fields.unknown_key(key, item, (*own, *by_key))
-        for parameter in wanted:
-            if parameter.is_required and parameter.key not in given:
-                self._fields.problems.add(item, f"{parameter.key!r} is missing; expected {parameter.expected}")
-        return values if len(self._fields.problems.found) == before else None
+        expected = {**own, **{parameter.key: parameter.expected for parameter in wanted}}
+        self._fields.keys(item, expected, required=[*required, *(parameter.key for parameter in wanted if parameter.is_required)])
+        is_whole = len(self._fields.problems.found) == before and None not in values.values()
+        return values if is_whole else None
 
     def _parameter(self, node: Node, parameter: Parameter) -> object:
         if parameter.unit is not None:

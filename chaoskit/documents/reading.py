@@ -14,7 +14,7 @@ from pathlib import Path
 from chaoskit.documents.fields import LONGEST_TEXT, Fields
 from chaoskit.documents.parts import Parts, Scope
 from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar, Tree, parse
-from chaoskit.model.errors import InvalidDocument
+from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
 from chaoskit.model.topology import Topology
 from chaoskit.model.units import Unit
@@ -49,8 +49,8 @@ LOAD = {
     "profile": "a name such as steady, or a list of {at: …, times: …}",
 }
 STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
-REQUIRED = frozenset({"chaoskit", "title", "environment", "load", "expect"})
-LOAD_REQUIRED = frozenset({"arrivals_per_s", "duration", "mix"})
+REQUIRED = ("chaoskit", "title", "environment", "load", "expect")
+LOAD_REQUIRED = ("arrivals_per_s", "duration", "mix")
 
 
 def read(
@@ -83,6 +83,9 @@ def read_text(
     tree = parse(text, variables=variables or {}, problems=problems)
     reader = _Reader(registry, problems, options=options or {}, on=on)
     experiment = reader.experiment(tree) if tree.root is not None else None
+    for name in sorted(set(variables or ()) - tree.variables) if tree.root is not None else ():
+        message = not_one_of(name, tree.variables, what="a variable of the document")
+        problems.found.append(Problem(message=message, file=file, where=f"--var {name}=…"))
     if problems.found or experiment is None:
         raise InvalidDocument(tuple(sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))))
     return experiment
@@ -167,7 +170,7 @@ class _Reader:
         use_node: Node | None = node
         given: dict[str, Node] = {}
         if isinstance(node, Pairs):
-            given = self._fields.table(node, ENVIRONMENT, required=frozenset({"use"}), what=DOCUMENT["environment"]) or {}
+            given = self._fields.table(node, ENVIRONMENT, required=("use",), what=DOCUMENT["environment"]) or {}
             use_node = given.get("use")
         use = self._fields.name(use_node, expected=DOCUMENT["environment"]) if use_node else None
         if use is None or use_node is None:
@@ -254,7 +257,7 @@ class _Reader:
     def _steps(self, node: Items, duration_s: float | None) -> tuple[Step, ...]:
         steps: list[Step] = []
         for item in node.nodes:
-            given = self._fields.table(item, STEP, required=frozenset(STEP), what="a step {at: …, times: …}")
+            given = self._fields.table(item, STEP, required=tuple(STEP), what="a step {at: …, times: …}")
             at_s = self._fields.quantity(given.get("at"), Unit.DURATION) if given else None
             times = self._fields.quantity(given.get("times"), Unit.FACTOR) if given else None
             if given is None or at_s is None or times is None:

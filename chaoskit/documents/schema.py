@@ -51,9 +51,9 @@ def _properties(registry: Registry) -> dict[str, Schema]:
             "on": {"anyOf": [{"enum": [*registry.names("places")]}, _variable()]},
             "options": {"type": "object", "minProperties": 1, "additionalProperties": option},
         },
-        required=frozenset({"use"}),
+        required=("use",),
     )
-    step = _object(STEP, {"at": _ref("duration"), "times": _ref("factor")}, required=frozenset(STEP))
+    step = _object(STEP, {"at": _ref("duration"), "times": _ref("factor")}, required=tuple(STEP))
     profiles: Schema = {
         "anyOf": [{"enum": [*registry.names("profiles")]}, _variable(), {"type": "array", "minItems": 1, "items": step}]
     }
@@ -133,7 +133,7 @@ def _by_name(key: str, names: tuple[str, ...]) -> Schema:
     }
 
 
-def _object(keys: Mapping[str, str], properties: Mapping[str, Schema], *, required: frozenset[str]) -> dict[str, object]:
+def _object(keys: Mapping[str, str], properties: Mapping[str, Schema], *, required: tuple[str, ...]) -> dict[str, object]:
     described = {key: {"description": keys[key], **value} for key, value in properties.items()}
     return {
         "type": "object",

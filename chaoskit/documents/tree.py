@@ -81,6 +81,8 @@ class Tree:
     root: Node | None
     text: str
     changes: tuple[tuple[int, int, str], ...]
+    variables: frozenset[str]
+    """The variables that it names."""
 
     def resolved(self, *, instead: Mapping[Node, str] | None = None) -> str:
         """The text with its variables filled in, and with the text given in *instead* at the place of a node."""
@@ -97,7 +99,7 @@ def parse(text: str, *, variables: Mapping[str, str], problems: Problems) -> Tre
     """The tree of *text*. Mistakes of form and of variables are added to *problems*."""
     builder = _Builder(text, variables, problems)
     root = builder.build()
-    return Tree(root=root, text=text, changes=tuple(builder.changes))
+    return Tree(root=root, text=text, changes=tuple(builder.changes), variables=frozenset(builder.named))
 
 
 class _Stop(Exception):
@@ -110,6 +112,7 @@ class _Builder:
         self._variables = variables
         self._problems = problems
         self.changes: list[tuple[int, int, str]] = []
+        self.named: set[str] = set()
 
     def build(self) -> Node | None:
         from ruamel.yaml import YAML
@@ -231,6 +234,7 @@ class _Builder:
                     node, f"{match[0]!r} is not a variable; expected ${{NAME}} or ${{NAME:-default}}, or $${{ for the text itself"
                 )
                 return match[0]
+            self.named.add(match["name"])
             default: str | None = match["default"]
             value = self._variables.get(match["name"]) if match["name"] in self._variables else default
             if value is None:

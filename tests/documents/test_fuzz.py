@@ -72,7 +72,7 @@ def outcome(call) -> Experiment | InvalidDocument:
 
 
 def holds(read, text: str) -> None:
-    found = outcome(lambda: read(text, variables={"A": "1"}))
+    found = outcome(lambda: read(text, variables={"A": "1"} if "${A}" in text else {}))
     if isinstance(found, Experiment):
         assert read(found.document).load == found.load
         return
@@ -80,7 +80,7 @@ def holds(read, text: str) -> None:
     for problem in found.problems:
         assert problem.message
         assert problem.line is None or 1 <= problem.line <= text.count("\n") + text.count("\r") + 3
-        assert problem.line is not None or "not YAML" in problem.message
+        assert problem.line is not None or "not YAML" in problem.message or problem.where == "--var A=…"
         str(problem).encode()
 
 

@@ -48,11 +48,19 @@ def test_a_variable_may_stand_between_braces_and_brackets(read, valid):
         valid.replace("at: 10s", "at: ${AT}")
         .replace("buy: 3", "buy: ${BUY:-4}")
         .replace("[stock,", "[${WHO},")
-        .replace("for: 10s}", "for: ${N}s}")
+        .replace("for: 10s,", "for: ${N}s,")
     )
     experiment = read(text, variables={"AT": "11s", "WHO": "stock", "N": "10"})
     assert (experiment.faults[0].at_s, experiment.load.mix["buy"]) == (11.0, 4.0)
     assert read(experiment.document).faults == experiment.faults
+
+
+def test_a_value_that_nothing_uses_is_an_error(read, valid):
+    """With a default in the document a misspelt name would run another experiment than the one that was meant."""
+    text = valid.replace("arrivals_per_s: 40", "arrivals_per_s: ${RATE:-7}")
+    assert problems(read, text, variables={"RAT": "8"}) == [
+        "shop.chaos.yaml: --var RAT=…: 'RAT' is not a variable of the document (RATE). Did you mean 'RATE'?"
+    ]
 
 
 def test_an_empty_default_is_a_value(read, valid):
@@ -61,16 +69,15 @@ def test_an_empty_default_is_a_value(read, valid):
 
 def test_every_undefined_variable_is_an_error(read, valid):
     text = valid.replace("because", "${WHY} and ${HOW}").replace("1m", "${LONG}")
-    assert problems(read, text, variables={"LNG": "1m"}) == [
-        "shop.chaos.yaml:4:9: reason: the variable 'WHY' is not defined (LNG); give it a value with --var WHY=…",
-        "shop.chaos.yaml:4:9: reason: the variable 'HOW' is not defined (LNG); give it a value with --var HOW=…",
-        "shop.chaos.yaml:9:13: load.duration: the variable 'LONG' is not defined (LNG); give it a value with --var LONG=…",
+    assert problems(read, text, variables={"HOW": "so"}) == [
+        "shop.chaos.yaml:4:9: reason: the variable 'WHY' is not defined (HOW); give it a value with --var WHY=…",
+        "shop.chaos.yaml:9:13: load.duration: the variable 'LONG' is not defined (HOW); give it a value with --var LONG=…",
     ]
 
 
 @pytest.mark.parametrize("text", ["${}", "${1X}", "${A-b}", "${A:b}", "x ${A"])
 def test_what_only_looks_like_a_variable_is_an_error(read, valid, text):
-    (problem,) = problems(read, valid.replace("because", f"'{text}'"), variables={"A": "1"})
+    (problem,) = problems(read, valid.replace("because", f"'{text}'"))
     assert "is not a variable; expected ${NAME} or ${NAME:-default}, or $${ for the text itself" in problem
 
 
@@ -81,7 +88,7 @@ def test_a_dollar_more_writes_the_text_itself(read, valid):
 
 
 def test_a_value_is_not_filled_in_again(read, valid):
-    experiment = read(valid.replace("because", "${A}"), variables={"A": "${B}", "B": "no"})
+    experiment = read(valid.replace("because", "${A}"), variables={"A": "${B}"})
     assert experiment.reason == "${B}"
     assert read(experiment.document).reason == "${B}"
 
@@ -94,8 +101,9 @@ def test_a_value_of_several_lines_is_refused(read, valid):
 
 def test_keys_and_comments_have_no_variables(read, valid):
     assert read(valid + "# ${NOBODY}\n").document.endswith("# ${NOBODY}\n")
-    (problem,) = problems(read, valid.replace("reason:", "${A}:"), variables={"A": "reason"})
-    assert problem.startswith("shop.chaos.yaml:4:1: '${A}' is not a key here")
+    found = problems(read, valid.replace("reason:", "${A}:"), variables={"A": "reason"})
+    assert found[0] == "shop.chaos.yaml: --var A=…: 'A' is not a variable of the document (there is none)"
+    assert found[1].startswith("shop.chaos.yaml:4:1: '${A}' is not a key here")
 
 
 @pytest.mark.parametrize("style", ["{}", "'{}'", '"{}"', "|\n  {}\n  more\n", ">-\n  {}\n\n  more\n", "{} # comment", "some\n  {}"])
