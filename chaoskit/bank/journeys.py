@@ -81,26 +81,38 @@ JOURNEY_NAMES = ("login", "balance", "transfer", "withdraw")
 def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
     bank_options(options)
-    people = _Customers(customers(seed))
-    return {"login": people.log_in, "balance": people.read_balance, "transfer": people.transfer, "withdraw": people.withdraw}
+    return App(customers(seed)).journeys()
 
 
-class _Customers:
-    """Everybody, and what each of them may do."""
+class App:
+    """The bank's app on everybody's phone. The pauses are those before a second and a third call."""
 
-    def __init__(self, people: tuple[Customer, ...]) -> None:
+    def __init__(
+        self,
+        people: tuple[Customer, ...],
+        *,
+        pauses_s: tuple[float, ...] = PAUSES_S,
+        read_pauses_s: tuple[float, ...] = READ_PAUSES_S,
+    ) -> None:
         self._people = people
+        self._pauses_s = pauses_s
+        self._read_pauses_s = read_pauses_s
         self._accounts = tuple(account for customer in people for account in customer.accounts)
+
+    def journeys(self) -> Mapping[str, Journey]:
+        return {"login": self.log_in, "balance": self.read_balance, "transfer": self.transfer, "withdraw": self.withdraw}
 
     async def log_in(self, visit: Visit) -> None:
         customer = visit.random.choice(self._people)
-        answer = await _insist(visit, visit.operation(), "POST", "/login", body=_credentials(customer), pauses_s=READ_PAUSES_S)
+        answer = await _insist(
+            visit, visit.operation(), "POST", "/login", body=_credentials(customer), pauses_s=self._read_pauses_s
+        )
         _remember(visit, customer, answer)
 
     async def read_balance(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
-        headers = await _signed_in(visit, customer)
-        await _insist(visit, visit.operation(), "GET", f"/accounts/{account}", headers=headers, pauses_s=READ_PAUSES_S)
+        headers = await self._signed_in(visit, customer)
+        await _insist(visit, visit.operation(), "GET", f"/accounts/{account}", headers=headers, pauses_s=self._read_pauses_s)
 
     async def transfer(self, visit: Visit) -> None:
         customer, payer = self._choose(visit)
@@ -113,23 +125,39 @@ class _Customers:
             payee = visit.random.choice([account for account in self._accounts if account != payer])
             legs = {payer: -amount, payee: amount}
             body = {"from": payer, "to": payee, "amount": amount, "bank": "own"}
-        await _pay(visit, customer, "/transfers", body=body, legs=legs)
+        await self._pay(visit, customer, "/transfers", body=body, legs=legs)
 
     async def withdraw(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         amount = visit.random.randrange(*AMOUNTS)
         legs = {account: -amount, VAULT: amount}
-        await _pay(visit, customer, "/withdrawals", body={"account": account, "amount": amount}, legs=legs)
+        await self._pay(visit, customer, "/withdrawals", body={"account": account, "amount": amount}, legs=legs)
 
     def _choose(self, visit: Visit) -> tuple[Customer, str]:
         customer = visit.random.choice(self._people)
         return customer, visit.random.choice(customer.accounts)
 
+    async def _pay(
+        self, visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]
+    ) -> None:
+        headers = {**await self._signed_in(visit, customer), "Idempotency-Key": visit.intent}
+        operation = visit.operation(legs=legs, key=visit.intent)
+        await _insist(visit, operation, "POST", path, body=body, headers=headers, pauses_s=self._pauses_s)
 
-async def _pay(visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]) -> None:
-    headers = {**await _signed_in(visit, customer), "Idempotency-Key": visit.intent}
-    operation = visit.operation(legs=legs, key=visit.intent)
-    await _insist(visit, operation, "POST", path, body=body, headers=headers, pauses_s=PAUSES_S)
+    async def _signed_in(self, visit: Visit, customer: Customer) -> dict[str, str]:
+        """The headers of a signed-in customer; the app keeps its token.
+
+        Without an answer from the login the call is made unsigned: that customer cannot pay, and must be seen on the record.
+        """
+        for pause_s in (0.0, *self._read_pauses_s):
+            if customer.name in visit.memory:
+                break
+            if pause_s:
+                await asyncio.sleep(pause_s * visit.random.uniform(0.5, 1.5))
+            answer = await visit.request("POST", "/login", body=_credentials(customer), timeout_s=ATTEMPT_LIMIT_S)
+            _remember(visit, customer, answer)
+        token = visit.memory.get(customer.name)
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 async def _insist(
@@ -156,22 +184,6 @@ async def _insist(
             break
     assert answer is not None
     return answer
-
-
-async def _signed_in(visit: Visit, customer: Customer) -> dict[str, str]:
-    """The headers of a signed-in customer; the app keeps its token.
-
-    Without an answer from the login the call is made unsigned: that customer cannot pay, and must be seen on the record.
-    """
-    for pause_s in (0.0, *READ_PAUSES_S):
-        if customer.name in visit.memory:
-            break
-        if pause_s:
-            await asyncio.sleep(pause_s * visit.random.uniform(0.5, 1.5))
-        answer = await visit.request("POST", "/login", body=_credentials(customer), timeout_s=ATTEMPT_LIMIT_S)
-        _remember(visit, customer, answer)
-    token = visit.memory.get(customer.name)
-    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _remember(visit: Visit, customer: Customer, answer: Answer) -> None:

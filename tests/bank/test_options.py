@@ -1,0 +1,44 @@
+import pytest
+
+from chaoskit.bank.defects import DEFECTS
+from chaoskit.bank.options import BankOptions, bank_options
+from chaoskit.model.errors import UsageError
+
+
+def test_without_options_the_bank_is_correct():
+    options = bank_options({})
+    assert options == BankOptions()
+    assert options.looks_keys_up
+    assert options.bounds_queues
+    assert bank_options({"defect": "none"}) == options
+
+
+def test_each_defect_of_the_services_breaks_one_thing():
+    assert not bank_options({"defect": "no-idempotency"}).looks_keys_up
+    assert not bank_options({"defect": "unbounded-queue"}).bounds_queues
+    for name in ("async-replication", "no-takeover"):
+        options = bank_options({"defect": name})
+        assert options.looks_keys_up
+        assert options.bounds_queues
+
+
+def test_all_mistakes_are_said_at_once_with_the_nearest_name():
+    with pytest.raises(UsageError) as error:
+        bank_options({"defect": "no-idempotence", "slots": "six", "service_time_ms": "1001"})
+    lines = str(error.value).splitlines()
+    assert len(lines) == 3
+    assert "Did you mean 'no-idempotency'?" in lines[0]
+    assert all(name in lines[0] for name in DEFECTS)
+    assert "slots: 'six'" in lines[1]
+    assert "service_time_ms: '1001'" in lines[2]
+
+
+def test_options_of_other_parts_are_left_alone():
+    assert bank_options({"profile": "production"}) == BankOptions()
+
+
+@pytest.mark.parametrize("defect", DEFECTS.values(), ids=str)
+def test_every_defect_is_explained(defect):
+    assert DEFECTS[defect.name] is defect
+    for text in (defect.title, defect.breaks, defect.incident, defect.convicted_by):
+        assert text
