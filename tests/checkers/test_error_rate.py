@@ -31,6 +31,9 @@ def test_fails_when_one_is(story):
     finding = only(CHECK.check(story.history()))
     assert finding.outcome is Result.FAILED
     assert finding.measures["error_rate"] == 0.52
+    assert finding.summary == (
+        "52.00 % of 50 transfer operations were unserved in the worst 5 s, from 7.6 s on (asked: not more than 50 %)"
+    )
 
 
 def test_fails_while_the_load_still_runs(story):

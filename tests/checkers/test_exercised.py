@@ -83,6 +83,18 @@ def test_a_fault_that_no_customer_met_proves_nothing(story):
     assert only(CHECK.check(story.history())).summary == "transfer: nobody tried while the faults were there"
 
 
+def test_exactly_enough_is_enough(story):
+    story.flow(0, 0.5)
+    story.flow(10, 10.5)
+    story.flow(10.5, 30, "info")
+    story.fault(1, healed=35)
+    assert only(CHECK.check(story.history())).outcome is Result.PASSED
+    story.faults.clear()
+    story.fault(1, healed=5)
+    story.operation(3, "info")
+    assert only(CHECK.check(story.history())).outcome is Result.PASSED
+
+
 def test_every_journey_counts(run):
     run.flow(0, 9, journey="login")
     run.fault(10, healed=20)

@@ -13,6 +13,9 @@ def test_passes_when_the_percentile_is_fast_enough(story):
     finding = only(Latency(journey="transfer", at_most_s=0.01, p=0.99).check(story.history()))
     assert finding.outcome is Result.PASSED
     assert finding.measures == {"latency_s": 0.01, "unserved_operations": 0, "operations": 100}
+    assert finding.summary == (
+        "the 99th percentile of 100 transfer operations was 10.0 ms (asked: at most 10 ms); 0 were not served"
+    )
 
 
 def test_fails_when_it_is_not(story):
@@ -34,6 +37,7 @@ def test_what_never_ended_is_infinitely_slow(story):
     finding = only(Latency(journey="transfer", at_most_s=1000.0).check(story.history()))
     assert finding.outcome is Result.FAILED
     assert finding.measures == {"latency_s": None, "unserved_operations": 10, "operations": 100}
+    assert "was no answer (asked" in finding.summary
 
 
 def test_an_error_does_not_become_fast_by_coming_early(story):

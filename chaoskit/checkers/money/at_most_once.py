@@ -65,7 +65,7 @@ def _times(transaction: Transaction, legs: Mapping[str, int]) -> int:
     if done == legs or done.keys() != legs.keys():
         return 1
     factors = {divmod(amount, legs[account]) for account, amount in done.items()}
-    times, rest = next(iter(factors), (1, 0))
+    times, rest = next(iter(factors))
     return times if len(factors) == 1 and rest == 0 and times > 1 else 1
 
 

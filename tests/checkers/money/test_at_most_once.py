@@ -6,7 +6,9 @@ PAY = {"ada": -100, "ben": 100}
 
 def test_passes_when_each_payment_happened_once(story, bank):
     story.operation(1, "info", "ok", key="k1", legs=PAY)
+    story.operation(2, key="k2", legs=PAY)
     bank.book("k1", PAY)
+    bank.book("k2", PAY)
     (finding,) = AtMostOnce().check(bank.close(story))
     assert finding.outcome is Result.PASSED
     assert finding.measures == {"repeated_operations": 0, "repeated_amount": 0, "retried_operations": 1}
