@@ -12,6 +12,10 @@ from chaoskit.model.protocols import Checker
 from chaoskit.model.verdict import Finding, Result, Verdict, merge
 
 
+UNDER_WAY_NS = 1_000_000_000
+"""Who came in the last second before the first injection may have been answered by the broken system."""
+
+
 def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str) -> Verdict:
     """The verdict on *history*: every expectation judged, the run's own problems merged in."""
     findings = (*_steady(experiment, history), *(f for check in experiment.expect for f in _findings(check, history)))
@@ -44,8 +48,8 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
 
 def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:
     """The steady state before the first injection. Not steady means nothing was shown, not that the bank failed."""
-    end_ns = history.first_injected_ns or (history.load_ended_ns or 0)
-    before = history.due_between(0, end_ns)
+    injected_ns = history.first_injected_ns
+    before = history if injected_ns is None else history.until(injected_ns - UNDER_WAY_NS)
     return tuple(
         replace(
             finding,

@@ -146,12 +146,13 @@ class _Run:
             # The load ends, but the books are still read: a run that ended early must show what it found.
             self._problem(Result.INCONCLUSIVE if isinstance(ended, _NotSteady) else Result.ABORTED, str(ended))
         finally:
+            # Nobody is due any more from here on: healing what is left is no longer part of the load.
+            self._append({"event": "phase", "phase": "drain", "at_ns": time.monotonic_ns()})
             if self._conductor.injected:
                 self._progress.say(f"healing {', '.join(self._conductor.injected)}")
             self._conductor.heal_all()
             for error in self._conductor.errors:
                 self._problem(Result.ERROR, f"{type(error).__name__}: {error}")
-        self._append({"event": "phase", "phase": "drain", "at_ns": time.monotonic_ns()})
         self._load.finish(drain_s=DRAIN_S)
 
     def _conduct(self, zero_ns: int) -> None:

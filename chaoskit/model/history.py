@@ -59,6 +59,8 @@ class Operation:
     journey: str
     due_ns: int
     attempts: tuple[Attempt, ...]
+    begun_ns: int | None = None
+    """When the load began with it: what is later than `due_ns` is the load's own lateness. None when that was not recorded."""
     intent: str = ""
     key: str = ""
     legs: Mapping[str, int] = field(default_factory=dict)
@@ -211,6 +213,11 @@ class History:
         """The operations of one journey."""
         return tuple(operation for operation in self.operations if operation.journey == journey)
 
+    def until(self, at_ns: int) -> History:
+        """The same history with only what was due, and the phases that had begun, before *at_ns*."""
+        phases = {phase: began_ns for phase, began_ns in self.phases.items() if began_ns < at_ns}
+        return replace(self.due_between(0, at_ns), phases=phases)
+
     def due_between(self, from_ns: int, to_ns: int) -> History:
         """The same history with only the operations due in [from_ns, to_ns), as if the load had ended then."""
         kept = tuple(operation for operation in self.operations if from_ns <= operation.due_ns < to_ns)
@@ -302,6 +309,7 @@ class HistoryReader:
                 number=number,
                 journey=str(event["journey"]),
                 due_ns=_int(event["due_ns"]),
+                begun_ns=None if event.get("begun_ns") is None else _int(event["begun_ns"]),
                 intent=str(event.get("intent", "")),
                 key=str(event.get("key", "")),
                 legs={account: _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
@@ -443,6 +451,7 @@ class _Draft:
     number: int
     journey: str
     due_ns: int
+    begun_ns: int | None
     intent: str
     key: str
     legs: Mapping[str, int]
@@ -456,6 +465,7 @@ class _Draft:
                 number=self.number,
                 journey=self.journey,
                 due_ns=self.due_ns,
+                begun_ns=self.begun_ns,
                 attempts=tuple(
                     Attempt(number=number, start_ns=known) if isinstance(known, int) else known
                     for number, known in self.attempts.items()
