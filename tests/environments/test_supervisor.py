@@ -1,11 +1,9 @@
 """The supervisor with real processes: what it starts it can freeze, kill and find again, and nothing outlives the runner."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -29,19 +27,6 @@ time.sleep(600)
 """
 
 
-def wait_until(condition, *, timeout_s=10.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
-
-
-def is_alive(pid):
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
-
-
 @pytest.fixture
 def place(tmp_path):
     for name in ("work/one", "work/two", "logs"):
@@ -59,15 +44,19 @@ def start(supervisor, place, name="one", code="import time; time.sleep(600)"):
     return supervisor.start(name, (sys.executable, "-c", code), variables={}, folder=place / "work" / name)
 
 
-def daemon_pid(place):
-    file = place / "work/one/data/daemon.pid"
-    wait_until(file.exists)
-    return int(file.read_text())
+@pytest.fixture
+def daemon_pid(place, wait_until):
+    def wait():
+        file = place / "work/one/data/daemon.pid"
+        wait_until(file.exists)
+        return int(file.read_text())
+
+    return wait
 
 
-def test_a_killed_service_has_no_process_left_even_in_another_session(supervisor, place):
+def test_a_killed_service_has_no_process_left_even_in_another_session(supervisor, place, daemon_pid, is_alive):
     root = start(supervisor, place, code=DAEMON)
-    daemon = daemon_pid(place)
+    daemon = daemon_pid()
     other = start(supervisor, place, name="two")
     assert {root, daemon} <= {one.pid for one in supervisor.processes("one")}
     supervisor.kill("one")
@@ -77,9 +66,9 @@ def test_a_killed_service_has_no_process_left_even_in_another_session(supervisor
     assert is_alive(other)
 
 
-def test_a_service_whose_root_has_ended_is_still_known_by_its_folder(supervisor, place):
+def test_a_service_whose_root_has_ended_is_still_known_by_its_folder(supervisor, place, daemon_pid, wait_until, is_alive):
     root = start(supervisor, place, code=DAEMON)
-    daemon = daemon_pid(place)
+    daemon = daemon_pid()
     os.kill(root, signal.SIGKILL)
     wait_until(lambda: [one.pid for one in supervisor.processes("one")] == [daemon])
     with pytest.raises(SupervisorRefused, match="still runs"):
@@ -88,15 +77,15 @@ def test_a_service_whose_root_has_ended_is_still_known_by_its_folder(supervisor,
     assert not is_alive(daemon)
 
 
-def test_ended_children_are_reaped_at_once(supervisor, place):
+def test_ended_children_are_reaped_at_once(supervisor, place, wait_until):
     root = start(supervisor, place, code="pass")
     wait_until(lambda: not Path(f"/proc/{root}").exists())
     assert supervisor.processes("one") == ()
 
 
-def test_pause_freezes_all_and_resume_lets_them_go_on(supervisor, place):
+def test_pause_freezes_all_and_resume_lets_them_go_on(supervisor, place, daemon_pid):
     start(supervisor, place, code=DAEMON)
-    daemon_pid(place)
+    daemon_pid()
     supervisor.pause("one")
     assert {one.state for one in supervisor.processes("one")} == {"T"}
     supervisor.resume("one")
@@ -111,7 +100,7 @@ def test_a_paused_service_can_be_killed(supervisor, place):
     assert supervisor.processes("one") == ()
 
 
-def test_a_killed_service_starts_again_and_its_log_goes_on(supervisor, place):
+def test_a_killed_service_starts_again_and_its_log_goes_on(supervisor, place, wait_until):
     code = "import time; print('hello', flush=True); time.sleep(600)"
     log = place / "logs/one.log"
     start(supervisor, place, code=code)
@@ -121,7 +110,7 @@ def test_a_killed_service_starts_again_and_its_log_goes_on(supervisor, place):
     wait_until(lambda: log.read_text() == "hello\nhello\n")
 
 
-def test_what_cannot_be_done_is_refused_with_the_reason(supervisor, place):
+def test_what_cannot_be_done_is_refused_with_the_reason(supervisor, place, wait_until):
     with pytest.raises(SupervisorRefused, match="cannot run /no/such/program: FileNotFoundError"):
         supervisor.start("one", ("/no/such/program",), variables={}, folder=place / "work/one")
     with pytest.raises(SupervisorRefused, match="'one' was never started here"):
@@ -132,10 +121,10 @@ def test_what_cannot_be_done_is_refused_with_the_reason(supervisor, place):
         supervisor.pause("two")
 
 
-def test_close_ends_everything_removes_the_folder_and_may_be_called_twice(place):
+def test_close_ends_everything_removes_the_folder_and_may_be_called_twice(place, daemon_pid, is_alive):
     supervisor = Supervisor(work=place / "work", logs=place / "logs")
     root = start(supervisor, place, code=DAEMON)
-    daemon = daemon_pid(place)
+    daemon = daemon_pid()
     supervisor.close()
     supervisor.close()
     assert [is_alive(pid) for pid in (root, daemon, supervisor.pid)] == [False, False, False]
@@ -143,7 +132,7 @@ def test_close_ends_everything_removes_the_folder_and_may_be_called_twice(place)
     assert (place / "logs/one.log").exists()
 
 
-def test_a_dead_supervisor_is_an_error_and_takes_its_services_along(place):
+def test_a_dead_supervisor_is_an_error_and_takes_its_services_along(place, wait_until, is_alive):
     supervisor = Supervisor(work=place / "work", logs=place / "logs")
     root = start(supervisor, place)
     os.kill(supervisor.pid, signal.SIGKILL)
@@ -171,7 +160,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("how", ["alone", "fork"])
-def test_nothing_is_left_when_the_runner_is_killed(place, how):
+def test_nothing_is_left_when_the_runner_is_killed(place, how, daemon_pid, wait_until, is_alive):
     """Also when a forked copy of the runner keeps the supervisor's input open."""
     runner = subprocess.Popen([sys.executable, "-c", RUNNER, str(place), DAEMON, how], stdout=subprocess.PIPE, text=True)
     pids, copies = [], []
@@ -179,7 +168,7 @@ def test_nothing_is_left_when_the_runner_is_killed(place, how):
         while not pids or (how == "fork" and not copies):
             word, *numbers = runner.stdout.readline().split()
             (pids if word == "ready" else copies).extend(int(number) for number in numbers)
-        pids.append(daemon_pid(place))
+        pids.append(daemon_pid())
     finally:
         runner.kill()
         runner.wait()
@@ -191,7 +180,7 @@ def test_nothing_is_left_when_the_runner_is_killed(place, how):
             os.kill(copy, signal.SIGKILL)
 
 
-def test_interrupts_of_the_terminal_do_not_reach_the_services(supervisor, place):
+def test_interrupts_of_the_terminal_do_not_reach_the_services(supervisor, place, is_alive):
     root = start(supervisor, place)
     assert os.getsid(supervisor.pid) == supervisor.pid != os.getsid(0)
     assert os.getsid(root) == root

@@ -2,14 +2,12 @@
 
 import contextlib
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
-from chaoskit.environments.ports import HOST, Ports
-from chaoskit.environments.programs import provide
+from chaoskit.environments.ports import HOST
 from chaoskit.environments.toxics import Bandwidth, Latency, Slicer, Stream, Timeout, toxic
 from chaoskit.environments.toxiproxy import (
     CannotListen,
@@ -26,35 +24,6 @@ from chaoskit.environments.toxiproxy import (
 from chaoskit.model.errors import CannotHeal, UsageError
 
 
-class Server:
-    """One Toxiproxy process that can be started again at the same port."""
-
-    def __init__(self, port):
-        self.port = port
-        self.child = None
-        self.start()
-
-    def start(self):
-        self.stop()
-        self.child = subprocess.Popen(
-            [provide("toxiproxy-server").path, "-host", HOST, "-port", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(ToxiproxyUnreachable):
-                Toxiproxy(HOST, self.port).version()
-                return
-            assert time.monotonic() < deadline
-            assert self.child.poll() is None
-
-    def stop(self):
-        if self.child is not None:
-            self.child.kill()
-            self.child.wait()
-
-
 class RecordingWire(Wire):
     """The real wire, remembering what was called."""
 
@@ -65,21 +34,6 @@ class RecordingWire(Wire):
     def call(self, method, path, body=None):
         self.calls.append((method, path))
         return super().call(method, path, body)
-
-
-@pytest.fixture
-def ports():
-    ports = Ports()
-    ports.reserve(10)
-    yield ports
-    ports.close()
-
-
-@pytest.fixture
-def server(ports):
-    one = Server(ports.take())
-    yield one
-    one.stop()
 
 
 @pytest.fixture
@@ -117,30 +71,6 @@ def pouring():
         connection.close()
     for thread in threads:
         thread.join(10)
-
-
-@pytest.fixture
-def echoing():
-    """A service that sends everything back."""
-    listener = socket.create_server((HOST, 0))
-
-    def serve(connection):
-        with connection, contextlib.suppress(OSError):
-            while data := connection.recv(65536):
-                connection.sendall(data)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                threads.append(threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True))
-                threads[-1].start()
-
-    threads = [threading.Thread(target=accept)]
-    threads[0].start()
-    yield f"{HOST}:{listener.getsockname()[1]}"
-    listener.shutdown(socket.SHUT_RDWR)
-    listener.close()
-    threads[0].join(10)
 
 
 def answers(address, *, timeout_s=1.0):
@@ -310,25 +240,21 @@ def test_names_are_quoted_and_impossible_ones_refused(client, echoing):
         client.create("a/b", listen=f"{HOST}:0", upstream=echoing)
 
 
-def test_two_servers_from_two_threads_never_mix(ports, echoing):
-    servers = [Server(ports.take()), Server(ports.take())]
+def test_two_servers_from_two_threads_never_mix(servers, echoing):
+    two = [servers(), servers()]
 
     def create(index):
-        client = Toxiproxy(HOST, servers[index].port)
+        client = Toxiproxy(HOST, two[index].port)
         for number in range(20):
             client.create(f"{index}-{number}", listen=f"{HOST}:0", upstream=echoing)
 
-    try:
-        threads = [threading.Thread(target=create, args=(index,)) for index in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        for index, server in enumerate(servers):
-            assert set(Toxiproxy(HOST, server.port).wire.call("GET", "/proxies")) == {f"{index}-{number}" for number in range(20)}
-    finally:
-        for server in servers:
-            server.stop()
+    threads = [threading.Thread(target=create, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index, server in enumerate(two):
+        assert set(Toxiproxy(HOST, server.port).wire.call("GET", "/proxies")) == {f"{index}-{number}" for number in range(20)}
 
 
 def test_a_proxy_in_the_machines_environment_is_ignored(client, echoing, monkeypatch):
