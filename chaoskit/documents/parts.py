@@ -73,7 +73,7 @@ class Parts:
             )
 
     def checks(self, node: Node | None, *, is_empty_allowed: bool = True) -> tuple[Checker, ...]:
-        found: dict[int, tuple[Node, Checker]] = {}
+        found: dict[tuple[type, str], tuple[Node, Checker]] = {}
         items = self._fields.items(node, "a list of checks")
         if isinstance(node, Items) and not items and not is_empty_allowed:
             self._fields.problems.add(node, "the list is empty; expected a list of checks, such as [money]")
@@ -91,12 +91,11 @@ class Parts:
                 checker: Checker | None = self._made(item, part, values) if values is not None else None
                 if checker is None:
                     break
-                same = next((other for other, known in found.values() if known == checker), None)
-                if same is None:
-                    found[len(found)] = (item, checker)
-                else:
+                # A dataclass's text shows all of its values; another team's need not be hashable.
+                first, _ = found.setdefault((part, repr(checker)), (item, checker))
+                if first is not item:
                     self._fields.problems.add(
-                        item, f"the check {checker.name!r} stands at {same.where} already; leave one of them out"
+                        item, f"the check {checker.name!r} stands at {first.where} already; leave one of them out"
                     )
         return tuple(checker for _, checker in found.values())
 
