@@ -124,7 +124,7 @@ class Sessions:
     """*count* sessions on the primary, connected again whenever they are lost. For one event loop."""
 
     def __init__(self, database: Database, *, count: int, application: str) -> None:
-        self._database = database
+        self._application = application
         self._conninfo = database.conninfo(application=application)
         self._count = count
         self._idle: list[Session] = []
@@ -196,10 +196,10 @@ class Sessions:
             try:
                 session = await self._connect()
             except (psycopg.Error, OSError, Unanswered) as error:
-                self._say(f"no database session: {type(error).__name__}: {error}".splitlines()[0])
+                self._say(f"{self._application} has no session: {type(error).__name__}: {error}".splitlines()[0])
                 await asyncio.sleep(RECONNECT_S)
                 continue
-            self._say(f"database sessions on {session.node} timeline={session.timeline}")
+            self._say(f"{self._application} has sessions on {session.node} timeline={session.timeline}")
             self._open += 1
             try:
                 self._give_back(session)
