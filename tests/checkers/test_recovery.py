@@ -71,6 +71,35 @@ def test_customers_who_hung_until_then_are_part_of_the_wait(story):
     assert finding.measures == {"recovery_s": pytest.approx(8.0)}
 
 
+@pytest.mark.parametrize("unserved, outcome", [(1, Result.PASSED), (2, Result.FAILED)])
+def test_a_few_failures_are_within_what_steady_means(story, unserved, outcome):
+    """Of a hundred operations after the heal, right after the first one."""
+    story.flow(0, 10)
+    story.fault(10, healed=20)
+    story.operation(20)
+    story.flow(20.1, 20.1 + 0.1 * unserved, "info")
+    story.flow(20.1 + 0.1 * unserved, 30)
+    assert len([o for o in story.operations if o.due_ns >= story.faults[0].healed_ns]) == 100
+    finding = only(Recovery(journey="transfer", within_s=0.05, steady=0.99).check(story.history()))
+    assert finding.outcome is outcome
+
+
+def test_the_customer_who_was_due_at_the_injection_counts(story):
+    story.flow(0, 10)
+    story.operation(10, "info")
+    story.flow(10.1, 30)
+    story.fault(10, healed=60)
+    assert only(CHECK.check(story.history())).measures["recovery_s"] == pytest.approx(0.11)
+
+
+@pytest.mark.parametrize("count, outcome", [(4, Result.INCONCLUSIVE), (5, Result.PASSED)])
+def test_a_handful_of_customers_afterwards_is_the_least(story, count, outcome):
+    story.flow(0, 10)
+    story.fault(5, healed=11)
+    story.flow(11.05, 11.05 + count * 0.1)
+    assert only(CHECK.check(story.history())).outcome is outcome
+
+
 def test_an_outage_that_nobody_noticed_took_no_time(story):
     story.flow(0, 40)
     story.fault(10, healed=60)

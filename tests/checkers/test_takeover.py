@@ -41,6 +41,17 @@ def test_passes_when_the_standby_answers_and_the_old_primary_is_out_of_the_way(f
     assert finding.measures == {"takeover_s": pytest.approx(6.2)}
 
 
+def test_a_takeover_just_in_time_is_in_time(story):
+    story.flow(0, 10, served_by="ledger-db-1", legs=LEGS)
+    story.operation(15, took=5.0, served_by="ledger-db-2", legs=LEGS)
+    story.flow(20.5, 30, served_by="ledger-db-2", legs=LEGS)
+    story.fault(10.0)
+    story.roles(9.5, ledger_db_1=True, ledger_db_2=False)
+    story.roles(20.0, ledger_db_1=None, ledger_db_2=True)
+    finding = only(CHECK.check(story.history()))
+    assert (finding.outcome, finding.measures["takeover_s"]) == (Result.PASSED, 10.0)
+
+
 def test_fails_when_the_standby_answers_too_late(failover):
     finding = only(Takeover(of="ledger-db", within_s=5.0).check(settled(failover, None).history()))
     assert finding.outcome is Result.FAILED

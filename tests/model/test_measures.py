@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -152,6 +153,17 @@ def test_the_worst_window_is_found_wherever_it_lies():
         assert found.share == min(tried)
 
 
+def test_five_operations_are_enough_for_a_share_and_four_are_not():
+    assert measures.service(flow(0, 0.5), from_ns=0, to_ns=1).share == 1.0
+    with pytest.raises(NotExercised, match="only 4 operations"):
+        measures.service(flow(0, 0.4), from_ns=0, to_ns=1)
+
+
+def test_a_window_as_long_as_the_period_fits():
+    found = measures.worst_window(flow(0, 10), window_s=10, from_ns=0, to_ns=10_000_000_000)
+    assert (found.from_ns, found.due) == (0, 100)
+
+
 def test_no_window_fits():
     operations = flow(0, 10)
     with pytest.raises(NotExercised):
@@ -164,3 +176,5 @@ def test_while_the_load_runs_what_is_merely_open_is_left_out():
     operations = [*flow(0, 10), operation(2.05, took_s=None, outcome="info"), operation(9.5, took_s=None, outcome="info")]
     assert len(measures.due(history(*operations), "transfer")) == 102
     assert len(measures.due(history(*operations, load=False), "transfer")) == 101
+    # The load has ended, and the end of the run is still to come.
+    assert len(measures.due(replace(history(*operations), complete=False), "transfer")) == 102

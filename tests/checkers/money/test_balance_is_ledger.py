@@ -36,6 +36,7 @@ def test_fails_when_postings_are_of_an_account_that_is_not_there(story, bank):
     whole = bank.ledger()
     (finding,) = BalanceIsLedger().check(bank.close(story, replace(whole, accounts=whole.accounts[1:])))
     assert finding.evidence == ("account ada is not in the ledger, but its postings make 900",)
+    assert finding.measures == {"accounts_off": 1, "amount_off": 900}
 
 
 def test_proves_nothing_when_the_ledger_is_empty(story, bank):

@@ -76,6 +76,17 @@ def test_all_are_inconclusive_when_the_ledger_still_changed(paid, bank):
     assert set(outcomes(history).values()) == {Result.INCONCLUSIVE}
 
 
+def test_two_reads_that_are_equal_need_not_be_one(paid, bank):
+    history = bank.close(paid, final=replace(bank.final(), second=bank.ledger()))
+    assert failed(history) == []
+
+
+def test_an_account_that_is_not_among_the_opening_balances_began_with_nothing(story, bank):
+    story.operation(1, key="k1", legs={"ada": -5, "vault": 5})
+    bank.book("k1", {"ada": -5, "vault": 5})
+    assert failed(bank.close(story)) == []
+
+
 def test_timed_out_and_applied_once_is_fine(paid, bank):
     paid.operation(3, "info", key="k3", legs=PAY)
     bank.book("k3", PAY)

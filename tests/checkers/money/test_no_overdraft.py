@@ -12,6 +12,7 @@ def test_passes_when_an_account_goes_to_its_limit(story, bank):
     (finding,) = NoOverdraft().check(bank.close(story))
     assert finding.outcome is Result.PASSED
     assert finding.summary == "3 accounts with a limit, none ever below it"
+    assert finding.measures == {"accounts_below": 0, "amount_below": 0}
 
 
 def test_fails_when_it_was_below_for_a_moment(story, bank):
@@ -21,6 +22,7 @@ def test_fails_when_it_was_below_for_a_moment(story, bank):
     (finding,) = NoOverdraft().check(bank.close(story))
     assert finding.outcome is Result.FAILED
     assert finding.evidence == ("account ada was at -5, lowest allowed 0",)
+    assert finding.measures == {"accounts_below": 1, "amount_below": 5}
 
 
 def test_an_account_without_a_limit_may_go_below(story, bank):
