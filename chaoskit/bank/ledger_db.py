@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chaoskit.model.topology import (
@@ -98,9 +99,14 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
             "authentication": {"superuser": {"username": USER}, "replication": {"username": "replicator"}},
             "pg_hba": ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"],
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],
-            "parameters": {"unix_socket_directories": "", "bank.node": place.service},
+            "parameters": {
+                "unix_socket_directories": "",
+                "bank.node": place.service,
+                "bank.rest": _text(place.own("rest")),  # for read_role, which knows only how to reach PostgreSQL
+            },
         },
-        # The second node starts after the first one answers, so the first one is the primary and this one is its standby.
+        "watchdog": {"mode": "off"},  # it wants a longer lease, and says so every second
+        # The second node starts after the first one answers, so the first one is the primary.
         "tags": {"nofailover": defect == NO_TAKEOVER and place.service == NODES[1]},
     }
 
@@ -132,17 +138,19 @@ STATE = """
 SELECT pg_is_in_recovery(), EXISTS (
     SELECT FROM pg_stat_replication
     WHERE state = 'streaming' AND (sync_state IN ('sync', 'quorum') OR current_setting('bank.synchronous', true) = 'off')
-)"""
-# Refused in a read-only transaction and on a standby. Nothing is changed, and no commit waits for a standby.
+), current_setting('bank.synchronous', true) = 'on', current_setting('bank.rest', true)"""
+# Refused in a read-only transaction. Nothing is changed, and no commit waits for a standby.
 TRY_WRITE = "UPDATE pg_catalog.pg_database SET datname = datname WHERE false"
 TRY_LOG = "SELECT pg_logical_emit_message(true, 'chaoskit', 'can this be written?')"
+# Patroni answers from memory in 5 ms. Without its coordinator it takes seconds, which must not cost us the node's role.
+CONFIRM_S = 0.3
 
 
 async def _ask(member: str, address: tuple[str, int], timeout_s: float) -> RoleState:
     import psycopg
 
     host, port = address
-    role, streaming = "down", False
+    state = RoleState(member=member, role="down", accepts_writes=None)
     try:
         # psycopg's own limit is whole seconds and at least two.
         async with (
@@ -159,19 +167,43 @@ async def _ask(member: str, address: tuple[str, int], timeout_s: float) -> RoleS
         ):
             row = await (await connection.execute(STATE)).fetchone()
             assert row is not None
-            role, streaming = ("standby" if row[0] else "primary"), bool(row[1])
+            in_recovery, streaming, is_synchronous, rest = row
+            if in_recovery:
+                return replace(state, role="standby", accepts_writes=False)  # in recovery nothing can be written
+            state = replace(state, role="primary", streaming=bool(streaming))
             async with connection.transaction(force_rollback=True):
                 await connection.execute(TRY_WRITE)
                 await connection.execute(TRY_LOG)
-            return RoleState(member=member, role=role, accepts_writes=True, streaming=streaming)
+            state = replace(state, accepts_writes=True)
+            if streaming and is_synchronous and rest and not await _is_confirmed(rest):
+                return replace(
+                    state, streaming=False, detail="its standby confirms, but Patroni has not yet named it as one to promote"
+                )
+            return state
     except TimeoutError:
-        return RoleState(
-            member=member, role=role, accepts_writes=None, streaming=streaming, detail=f"no answer within {timeout_s:g} s"
-        )
+        return replace(state, detail=f"no answer within {timeout_s:g} s")
     except psycopg.Error as error:
-        refused = role != "down" and error.sqlstate is not None
-        detail = "" if role == "standby" and refused else str(error).strip()
-        return RoleState(member=member, role=role, accepts_writes=False if refused else None, streaming=streaming, detail=detail)
+        refused = state.role == "primary" and error.sqlstate is not None
+        return replace(state, accepts_writes=False if refused else None, detail=str(error).strip())
+
+
+async def _is_confirmed(rest: str) -> bool:
+    """Whether Patroni would promote the standby. True when Patroni does not say: PostgreSQL has said that it confirms."""
+    host, _, port = rest.partition(":")
+    try:
+        async with asyncio.timeout(CONFIRM_S):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            try:
+                writer.write(b"GET /cluster HTTP/1.0\r\n\r\n")
+                head, _, body = (await reader.read(65536)).partition(b"\r\n\r\n")
+                while not body.rstrip().endswith(b"}") and (more := await reader.read(65536)):
+                    body += more
+            finally:
+                writer.close()
+            members = json.loads(body).get("members", ()) if b" 200 " in head.partition(b"\r\n")[0] else None
+    except (OSError, TimeoutError, ValueError):
+        return True
+    return members is None or any(member.get("role") == "sync_standby" for member in members)
 
 
 def _text(address: tuple[str, int]) -> str:
