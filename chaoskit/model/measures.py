@@ -204,14 +204,15 @@ def settled_ledger(history: History) -> LedgerState:
     if final.open_transactions is None:
         raise NotExercised("nobody looked whether transactions were still open when the ledger was read")
     if final.open_transactions:
-        raise NotExercised(f"{final.open_transactions} transactions were still open when the ledger was read")
+        raise NotExercised(f"transactions were still open when the ledger was read: {final.open_transactions}")
     if final.first is None or final.second is None:
         raise NotExercised("the final ledger was not read twice")
     if final.first is not final.second and final.first != final.second:
         raise NotExercised("the two final reads of the ledger differ: something still changed it")
     unsettled = sum(1 for o in money_operations(history) if o.outcome is Outcome.INFO and o.key not in final.settled)
     if unsettled:
-        raise NotExercised(f"{unsettled} operations without an answer were never settled, so they may still take effect")
+        what = "1 operation without an answer was" if unsettled == 1 else f"{unsettled:,} operations without an answer were"
+        raise NotExercised(f"{what} never settled and may still take effect")
     return final.first
 
 

@@ -49,6 +49,8 @@ def history(*operations, hit=None, healed=None, load=True):
         ("fail", 425, False),
         ("fail", 429, False),
         ("fail", 499, False),
+        ("fail", 399, False),
+        ("fail", 500, False),
         ("fail", 503, False),
         ("fail", 0, False),
         ("info", 422, False),
@@ -161,7 +163,7 @@ def test_five_operations_are_enough_for_a_share_and_four_are_not():
 
 def test_a_window_as_long_as_the_period_fits():
     found = measures.worst_window(flow(0, 10), window_s=10, from_ns=0, to_ns=10_000_000_000)
-    assert (found.from_ns, found.due) == (0, 100)
+    assert found == measures.Service(from_ns=0, to_ns=10_000_000_000, due=100, served=100)
 
 
 def test_no_window_fits():

@@ -57,7 +57,7 @@ def test_all_are_inconclusive_when_evidence_is_missing(paid, bank, changes, reas
     "changes, reason",
     [
         ({"open_transactions": None}, "nobody looked whether transactions were still open when the ledger was read"),
-        ({"open_transactions": 2}, "2 transactions were still open when the ledger was read"),
+        ({"open_transactions": 2}, "transactions were still open when the ledger was read: 2"),
         ({"second": None}, "the final ledger was not read twice"),
     ],
 )
@@ -104,6 +104,7 @@ def test_timed_out_and_never_settled_may_still_be_applied_later(paid, bank):
     paid.operation(3, "info", key="k3", legs=PAY)
     history = bank.close(paid)
     assert set(outcomes(history).values()) == {Result.INCONCLUSIVE}
+    assert MONEY[0].check(history)[0].summary == "1 operation without an answer was never settled and may still take effect"
 
 
 def test_a_late_arrival_that_passed_its_tombstone_is_an_effect_of_a_refused_operation(paid, bank):
