@@ -47,8 +47,8 @@ class Takeover:
             hits = _hits(history, samples)
             if not hits:
                 raise NotExercised(f"no fault hit the primary of {self.of}")
-            if not any(attempt.served_by for operation in history.operations for attempt in operation.attempts):
-                raise NotExercised("no answer says which member served it")
+            if not any(o.legs and o.answer and o.answer.served_by for o in history.operations):
+                raise NotExercised("no answer to a write says which member served it")
             return tuple(self._judge(history, samples, fault, primary) for fault, primary in hits)
         except NotExercised as reason:
             return (proves_nothing(self.name, f"takeover of {self.of}: {reason}"),)
