@@ -44,6 +44,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._connections_max = min(connections_max, _files_allowed())
         self._open = 0
+        self._opening = 0
         # In the order in which they became idle: the last one is used first, it is the least likely to be stale.
         self._idle: dict[Connection, None] = {}
         # All connections read into the same room, one after the other. Given none, the standard library's loop asks the system for
@@ -70,44 +71,51 @@ class Client:
             connection.abort()
         self._idle.clear()
 
+    def welcome(self) -> None:
+        """A connection was made."""
+        self._open += 1
+
     def put_back(self, connection: Connection) -> None:
         """Take a connection that can carry another call."""
-        while self._queue:
-            waiting = self._queue.popleft()
-            if not waiting.done():
-                waiting.set_result(connection)
-                return
-        self._idle[connection] = None
+        if not self._hand_on(connection):
+            self._idle[connection] = None
 
     def forget(self, connection: Connection) -> None:
         """A connection has ended."""
         self._open -= 1
         self._idle.pop(connection, None)
+        self._hand_on(None)
+
+    def _hand_on(self, connection: Connection | None) -> bool:
+        """Give a connection, or (None) the right to open one, to the call that has waited longest. False if none waits."""
         while self._queue:
             waiting = self._queue.popleft()
             if not waiting.done():
-                waiting.set_result(None)
-                return
+                waiting.set_result(connection)
+                return True
+        return False
 
     async def _connection(self, deadline_s: float) -> Connection | Reply:
-        if self._open >= self._connections_max:
+        if self._open + self._opening >= self._connections_max:
             given = await self._wait_free(deadline_s)
             if given is not None:
                 return given
-        self._open += 1
+        self._opening += 1
+        made: Connection | None = None
         try:
             async with asyncio.timeout_at(deadline_s):
-                return await self._connect()
+                made = await self._connect()
         except TimeoutError:
-            self._open -= 1
             return _unsent(Trouble.NO_CONNECTION_IN_TIME, f"{self.target.name} accepted no connection")
         except OSError as error:
-            self._open -= 1
             kind = Trouble.REFUSED if error.errno == errno.ECONNREFUSED else Trouble.UNREACHABLE
             return _unsent(kind, f"{self.target.name}: {error.strerror or error}")
-        except asyncio.CancelledError:
-            self._open -= 1
-            raise
+        finally:
+            self._opening -= 1
+            if made is None:
+                # Else those who wait for room would wait for ever once every connection is gone.
+                self._hand_on(None)
+        return made
 
     async def _connect(self) -> Connection:
         refusal: OSError | None = None
@@ -131,9 +139,10 @@ class Client:
             async with asyncio.timeout_at(deadline_s):
                 return await waiting
         except (TimeoutError, asyncio.CancelledError) as error:
-            given = waiting.result() if waiting.done() and not waiting.cancelled() else None
-            if given is not None:
-                self.put_back(given)
+            if waiting.done() and not waiting.cancelled():
+                # It was given something in the very moment in which it left.
+                given = waiting.result()
+                self._hand_on(None) if given is None else self.put_back(given)
             if isinstance(error, TimeoutError):
                 detail = f"all {self._connections_max} connections to {self.target.name} were waiting for an answer"
                 return _unsent(Trouble.NO_CONNECTION_IN_TIME, detail)
@@ -190,6 +199,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # By its interface it is one; uvloop's is no subclass.
         self._transport = cast("asyncio.Transport", transport)
+        self._client.welcome()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 -- the loop's wish; the room is what it is
         return self._client.room

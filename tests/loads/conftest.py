@@ -30,17 +30,21 @@ class Server:
         self._spawn(self._accept)
 
     def close(self) -> None:
-        self._is_closing = True
+        self.stop_listening()
         self.release.set()
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(WAIT_S)
             assert not thread.is_alive()
+
+    def stop_listening(self) -> None:
+        """New connections are refused from now on."""
+        self._is_closing = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def close_connections(self) -> None:
         """As a server does that restarts in order: every connection ends while it is idle."""
@@ -86,7 +90,7 @@ class Server:
 
     def _answer(self, connection: socket.socket, path: str) -> bool:
         """Returns whether the connection stays open."""
-        if path == "/stall":
+        if path in ("/stall", "/hang-up-later"):
             self.release.wait(WAIT_S)
         if path in ("/ok", "/stall"):
             connection.sendall(_answer(b'{"ok":true}'))
@@ -114,7 +118,7 @@ class Server:
             return False
         elif path == "/garbage":
             connection.sendall(b"220 mail.example ESMTP\r\n")
-        elif path == "/hang-up":
+        elif path in ("/hang-up", "/hang-up-later"):
             return False
         elif path == "/reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -171,6 +171,32 @@ def test_a_lost_connection_makes_room_for_who_waits(run, server, until) -> None:
     assert run(go()).status == 200
 
 
+def test_a_connection_that_is_just_closing_is_passed_over(run, server) -> None:
+    async def go() -> Reply:
+        client = Client(server.url)
+        await get(client, "/ok")
+        next(iter(client._idle)).abort()
+        return await get(client, "/ok")
+
+    assert run(go()).status == 200
+    assert len(server.connections) == 2
+
+
+def test_those_who_wait_for_room_hear_at_once_that_the_server_is_gone(run, server, until) -> None:
+    async def go() -> list[Reply]:
+        client = Client(server.url, connections_max=1)
+        first = asyncio.ensure_future(get(client, "/hang-up-later"))
+        await until(lambda: server.requests)
+        others = [asyncio.ensure_future(get(client, "/ok", timeout_s=3600)) for _ in range(3)]
+        await until(lambda: len(client._queue) == 3)
+        server.stop_listening()
+        server.release.set()
+        async with asyncio.timeout(LONG_S):
+            return [await first, *await asyncio.gather(*others)]
+
+    assert [reply.trouble for reply in run(go())] == [Trouble.RESET, Trouble.REFUSED, Trouble.REFUSED, Trouble.REFUSED]
+
+
 def test_a_cancelled_call_takes_its_connection_with_it(run, server, until) -> None:
     async def go() -> Reply:
         client = Client(server.url)

@@ -100,6 +100,13 @@ def test_a_surge_changes_times_only(given_plan, surge_at_s, times) -> None:
             assert due_s >= arrival.due_s - 1e-9
 
 
+def test_a_surge_before_the_step_in_which_the_next_one_was_due() -> None:
+    timetable = Timetable(plan(rate=1, duration_s=30, steps=((0.0, 0.001), (10.0, 1.0))), row=iter([(5.0, "pay"), (1.0, "pay")]))
+    assert timetable.due_s == pytest.approx(10 + 5 - 0.01)
+    timetable.surge(1000, at_s=5.0)
+    assert timetable.due_s == pytest.approx(5 + 5 - 0.005)
+
+
 def test_a_surge_of_ten_brings_ten_times_as_many_and_one_takes_it_back() -> None:
     timetable = Timetable(plan(rate=100, duration_s=30))
     turns = [(10.0, 10.0), (20.0, 1.0)]
