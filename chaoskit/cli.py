@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 USAGE = 2
 ABORTED = 4
+ERROR = 5
 KINDS = ("experiments", "faults", "checks", "environments", "profiles", "probes", "defects")
 
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"chaoskit {__version__}")
         return 0
-    from chaoskit.model.errors import ChaoskitError
+    from chaoskit.model.errors import CannotRecord, ChaoskitError
 
     try:
         parsed = _parser(words).parse_args(words)
@@ -39,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(parsed)
         assert isinstance(code, int)
         return code
+    except CannotRecord as error:  # the only one that a run raises after it has begun
+        print(error, file=sys.stderr)
+        return ERROR
     except ChaoskitError as error:
         print(error, file=sys.stderr)
         return USAGE
@@ -123,7 +127,8 @@ def _rows(kind: str, registry: Registry) -> Sequence[tuple[str, str]]:
     from chaoskit import registry as module
 
     if kind == "defects":
-        return tuple((name, f"{defect.title}. {defect.breaks} Like: {defect.incident}") for name, defect in module.defects().items())
+        defects = module.defects().items()
+        return tuple((name, f"{defect.title}. {defect.breaks} Like: {defect.incident}") for name, defect in defects)
     if kind == "experiments":
         from chaoskit import documents
 

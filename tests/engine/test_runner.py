@@ -71,7 +71,7 @@ def undo_states(world):
 
 
 def test_a_run_whose_expectations_hold_passes_and_leaves_its_evidence(world):
-    verdict = world.run(injection(Kill(service="back")))
+    verdict = world.run(injection(Kill(service="back"), at_s=1.5), duration_s=2.0)
     assert (verdict.result, verdict.problems) == (Result.PASSED, ())
     (fault,) = verdict.faults
     assert fault["targets"] == ["back"]
