@@ -35,6 +35,17 @@ def test_passes_when_the_fault_lasts_to_the_end_and_customers_are_served_again(r
     assert only(CHECK.check(run.history())).outcome is Result.PASSED
 
 
+def test_a_heal_that_is_not_due_yet_is_not_missing(run):
+    run.fault(10)
+    assert only(CHECK.check(run.history(complete=False))).outcome is Result.PASSED
+
+
+@pytest.mark.parametrize("count, outcome", [(4, Result.INCONCLUSIVE), (5, Result.PASSED)])
+def test_a_handful_of_customers_is_the_least(story, count, outcome):
+    story.flow(0, count / 10)
+    assert only(CHECK.check(story.history())).outcome is outcome
+
+
 def test_passes_without_faults_when_none_was_planned(story):
     story.flow(0, 10)
     finding = only(CHECK.check(story.history()))

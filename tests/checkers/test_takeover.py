@@ -89,6 +89,17 @@ def test_a_switch_back_is_not_a_split_brain(failover):
     assert only(CHECK.check(failover.history())).outcome is Result.PASSED
 
 
+def test_a_primary_that_takes_no_writes_makes_no_split_brain(failover):
+    """It says it is the primary, and the old one is the only one that takes writes: slow, but one history."""
+    settled(failover, None)
+    for at in (30.0, 30.5, 31.0):
+        failover.roles(at, ledger_db_1=True, ledger_db_2=True)
+    for sample in failover.samples[-6:]:
+        if sample.subject == "ledger-db-2":
+            sample.values["accepts_writes"] = False
+    assert only(CHECK.check(failover.history())).outcome is Result.PASSED
+
+
 def test_proves_nothing_when_no_fault_hit_the_primary(story):
     story.flow(0, 30, served_by="ledger-db-1", legs=LEGS)
     story.fault(10.0, targets=["ledger-db-2"])

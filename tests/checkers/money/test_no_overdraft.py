@@ -25,6 +25,16 @@ def test_fails_when_it_was_below_for_a_moment(story, bank):
     assert finding.measures == {"accounts_below": 1, "amount_below": 5}
 
 
+def test_a_limit_may_be_below_nothing(story, bank):
+    bank.lowest = -500
+    for number, more in enumerate((1500, 1)):
+        story.operation(number, key=f"k{number}", legs={"ada": -more, "ben": more})
+        bank.book(f"k{number}", {"ada": -more, "ben": more})
+        (finding,) = NoOverdraft().check(bank.close(story))
+        assert finding.outcome is (Result.PASSED, Result.FAILED)[number]
+    assert finding.evidence == ("account ada was at -501, lowest allowed -500",)
+
+
 def test_an_account_without_a_limit_may_go_below(story, bank):
     story.operation(1, key="k1", legs={"clearing": -5, "ada": 5})
     bank.book("k1", {"clearing": -5, "ada": 5})

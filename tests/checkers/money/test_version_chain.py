@@ -54,6 +54,13 @@ def test_fails_when_copies_of_the_ledger_differ(paid, bank):
     assert finding.evidence == ("the copies of the ledger differ: ledger-db-1 abc, ledger-db-2 abd",)
 
 
+def test_one_copy_agrees_with_nobody(paid, bank):
+    bank.digests = {"ledger-db-1": "abc"}
+    (finding,) = VersionChain().check(bank.close(paid))
+    assert finding.summary == "3 accounts, each with one unbroken history"
+    assert finding.measures == {"breaks": 0, "copies_compared": 1}
+
+
 def test_proves_nothing_when_the_ledger_is_empty(story, bank):
     story.operation(1, key="k1", legs=PAY)
     (finding,) = VersionChain().check(bank.close(story))
