@@ -21,12 +21,13 @@ def test_what_is_written_is_what_the_history_reads(tmp_path) -> None:
             start_ns=11,
             journey='trans"fer',
             due_ns=10,
+            begun_ns=10,
             intent="1-7",
             key="k\n1",
             legs={"a": -5, "b": 5},
         )
         journal.completed(operation=3, attempt=1, end_ns=12, outcome=Outcome.INFO, why="HTTP 503")
-        journal.invoked(operation=3, attempt=2, start_ns=13, journey="x", due_ns=0, intent="", key="", legs={})
+        journal.invoked(operation=3, attempt=2, start_ns=13, journey="x", due_ns=0, begun_ns=0, intent="", key="", legs={})
         journal.completed(
             operation=3,
             attempt=2,
@@ -49,6 +50,7 @@ def test_what_is_written_is_what_the_history_reads(tmp_path) -> None:
             number=3,
             journey='trans"fer',
             due_ns=10,
+            begun_ns=10,
             intent="1-7",
             key="k\n1",
             legs={"a": -5, "b": 5},

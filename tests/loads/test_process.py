@@ -29,7 +29,7 @@ async def stall(visit):
     await visit.operation(key=visit.intent).attempt("POST", "/stall", body={}, timeout_s=60)
 
 async def loud(visit):
-    print("a journey prints", flush=True)
+    print('{"error": "a journey says so"}', flush=True)
     await visit.operation().attempt("GET", "/ok", timeout_s=10)
 
 async def blocked(visit):
@@ -122,10 +122,10 @@ def test_every_operation_is_recorded_though_the_server_never_answers(load, plan,
     assert {(operation.outcome, operation.end_ns) for operation in history.operations} == {(Outcome.INFO, None)}
 
 
-def test_the_same_seed_sends_the_same_bodies(plan, server, wait_until) -> None:
+def test_the_same_seed_sends_the_same_bodies_on_every_event_loop(plan, server, wait_until) -> None:
     seen = []
-    for _ in range(2):
-        load = OpenLoop()
+    for loop in ("asyncio", "auto"):
+        load = OpenLoop(loop=loop)
         load.start(plan(), timeout_s=START_S)
         load.begin()
         wait_until(lambda load=load: not load.is_running())
@@ -199,6 +199,20 @@ def test_a_load_whose_runner_dies_writes_what_it_has_and_goes(plan, server, tmp_
     history = history_of(given)
     assert history.torn_lines == 0
     assert len(history.operations) >= len(server.requests) > 0
+
+
+def test_the_end_of_its_input_ends_it_in_order(load, plan, server, wait_until) -> None:
+    """Where there is no signal for a dead parent, this is how the load hears of it."""
+    given = plan(mix={"ok": 9, "stall": 1}, duration_s=600)
+    load.start(given, timeout_s=START_S)
+    load.begin()
+    wait_until(lambda: len(server.requests) > 50)
+    load._reader._process.stdin.close()
+    wait_until(lambda: not load.is_running())
+    assert load._reader.exit_code == 0
+    history = history_of(given)
+    assert (history.torn_lines, history.load) == (0, None)
+    assert len(history.operations) >= len(server.requests)
 
 
 def test_ctrl_c_does_not_reach_it(load, plan) -> None:

@@ -66,6 +66,13 @@ def test_other_answers_are_counted(server, tmp_path, capsys) -> None:
     assert {row["status"] for row in rows(record)} == {503}
 
 
+def test_a_second_load_replaces_the_record_of_the_first(server, tmp_path) -> None:
+    record = tmp_path / "r"
+    for _ in range(2):
+        load(f"{server.url}/ok", rate=100, duration_s=0.05, record=str(record))
+    assert len(rows(record)) == 5
+
+
 def test_the_summary_is_for_people_too(server, tmp_path, capsys) -> None:
     assert (
         tool.run(arguments("--url", server.url + "/ok", "--rate", "100", "--duration", "0.05", "--record", str(tmp_path / "r")))
