@@ -94,6 +94,7 @@ class Journal:
         start_ns: int,
         journey: str,
         due_ns: int,
+        begun_ns: int,
         intent: str,
         key: str,
         legs: Mapping[str, int],
@@ -101,7 +102,7 @@ class Journal:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
         line = f'{{"event":"invoked","operation":{operation},"attempt":{attempt},"start_ns":{start_ns}'
         if attempt == 1:
-            line += f',"journey":{_encode(journey)},"due_ns":{due_ns},"intent":{_encode(intent)}'
+            line += f',"journey":{_encode(journey)},"due_ns":{due_ns},"begun_ns":{begun_ns},"intent":{_encode(intent)}'
             if key:
                 line += f',"key":{_encode(key)}'
             if legs:

@@ -113,8 +113,9 @@ class Visit:
         The first one of a visit counts from the time the arrival was due, each later one from now.
         """
         self._engine.operations += 1
-        due_ns = time.monotonic_ns() if self._operations else self._due_ns
-        operation = Operation(self, number=self._engine.operations, due_ns=due_ns, legs=legs or {}, key=key)
+        now_ns = time.monotonic_ns()
+        due_ns, begun_ns = (now_ns, now_ns) if self._operations else (self._due_ns, self._began_ns)
+        operation = Operation(self, number=self._engine.operations, due_ns=due_ns, begun_ns=begun_ns, legs=legs or {}, key=key)
         self._operations.append(operation)
         return operation
 
@@ -147,13 +148,14 @@ class Visit:
 class Operation:
     """Something the customer wants once, under one key. Made by `Visit.operation`."""
 
-    __slots__ = ("_due_ns", "_key", "_legs", "_visit", "attempts", "number")
+    __slots__ = ("_begun_ns", "_due_ns", "_key", "_legs", "_visit", "attempts", "number")
 
-    def __init__(self, visit: Visit, *, number: int, due_ns: int, legs: Mapping[str, int], key: str) -> None:
+    def __init__(self, visit: Visit, *, number: int, due_ns: int, begun_ns: int, legs: Mapping[str, int], key: str) -> None:
         self.number = number
         self.attempts = 0
         self._visit = visit
         self._due_ns = due_ns
+        self._begun_ns = begun_ns
         self._legs = legs
         self._key = key
 
@@ -208,6 +210,7 @@ class Operation:
             start_ns=start_ns,
             journey=visit.journey,
             due_ns=self._due_ns,
+            begun_ns=self._begun_ns,
             intent=visit.intent,
             key=self._key,
             legs=self._legs,
