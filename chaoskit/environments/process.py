@@ -31,6 +31,7 @@ from chaoskit.model.topology import Command, GroupSpec, Ledger, Place, Port, Ser
 CUSTOMERS = "customers"
 """The client of links from outside."""
 TOXIPROXY = "toxiproxy"
+GROUP_LOOK_S = 0.2  # a look connects to every member and asks several questions
 SWEEP_S = 5.0  # for the way that is needed only when the supervisor itself was killed
 PORT_CLOSES_S = 2.0  # the kernel closes a dead process's sockets before its number is free; this is for a starved machine
 
@@ -57,6 +58,7 @@ class ProcessEnvironment:
         self._work: Path | None = None
         self._supervisor: Supervisor | None = None
         self._toxiproxy: Toxiproxy | None = None
+        self._toxiproxy_version = ""
         self._services: dict[str, ProcessService] = {}
         self._links: tuple[ProcessLink, ...] = ()
         self._addresses: dict[tuple[str, str], Address] = {}
@@ -140,7 +142,7 @@ class ProcessEnvironment:
     def facts(self) -> Mapping[str, str]:
         facts = {"environment": self.name}
         if self._toxiproxy is not None:
-            facts[TOXIPROXY] = f"Toxiproxy {self._toxiproxy.version()}"
+            facts[TOXIPROXY] = self._toxiproxy_version
         if os.geteuid() == 0:
             facts["unprivileged"] = "a user namespace" if can_map_users() else "the user nobody"
         return facts | {spec.name: spec.version for spec in self.topology.services if spec.version}
@@ -184,6 +186,7 @@ class ProcessEnvironment:
         server.launch()
         self._wait(server, is_stopping)
         self._toxiproxy = Toxiproxy(host, port, restart=restart)
+        self._toxiproxy_version = f"Toxiproxy {self._toxiproxy.version()}"
         hellos = {(spec.name, port.name): port.hello for spec in self.topology.services for port in spec.ports}
         links = []
         for spec_ in self.topology.links:
@@ -238,8 +241,9 @@ class ProcessEnvironment:
                     f"group {group.name} had no primary with a streaming standby within {group.complete_within_s:g} s "
                     f"({roles.describe(states)}); {logs}"
                 )
-            time.sleep(LOOK_EVERY_S)
-        say(f"{group.name} is complete ({time.monotonic() - start:.1f} s later): {roles.describe(states)}")
+            time.sleep(GROUP_LOOK_S)
+        members = ", ".join(f"{state.member} is {state.role}" for state in states)
+        say(f"{group.name} is complete: {members} ({time.monotonic() - start:.1f} s more)")
 
     def _sweep(self, error: SupervisorError) -> list[str]:
         """What the supervisor would have done, when it was killed: end what works inside our folder, and remove that."""

@@ -19,7 +19,7 @@ from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, Missi
 from chaoskit.model.topology import Command, ServiceSpec
 
 HELLO_S = 0.25  # for one look: loopback answers in a millisecond, and several services take turns while they start
-LOOK_EVERY_S = 0.02  # short beside any start, and a look costs well below a millisecond
+LOOK_EVERY_S = 0.05  # short beside any start; PostgreSQL starts a process for every look, also while it is not ready
 NOBODY = 65534  # the kernel's own number for "no user"; nothing of worth belongs to it
 INHERITED = (
     "PATH",

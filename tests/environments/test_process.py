@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit.environments.hello import answer_s
+from chaoskit.environments.ports import BLOCK, LOWEST, Ports
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart, NotReady, Stopped, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import Command, GroupSpec, Port, ServiceSpec
@@ -206,6 +207,19 @@ def test_two_environments_at_once_do_not_meet(places):
     one, two = places.up(places.shop()), places.up(places.shop())
     one.service("front").kill()
     assert answer_s(two.address("front", "main"), b"hello?", timeout_s=1) is not None
+
+
+def test_services_hold_their_ports_even_when_the_runner_has_let_go(shop):
+    """A killed runner's services live a moment longer than it does."""
+    port = shop.address("back", "main")[1]
+    shop.service("back").kill()
+    shop._ports.close()
+    other = Ports()
+    try:
+        other.reserve(1)  # looks at the same block first, since it is the same process
+        assert (other.take() - LOWEST) // BLOCK != (port - LOWEST) // BLOCK
+    finally:
+        other.close()
 
 
 def test_an_unprivileged_service_is_not_root(places):
