@@ -114,6 +114,16 @@ class Bank:
         where = f"host={self.postgres.host} port={self.postgres.port} user={self.postgres.user} dbname={self.database}"
         return psycopg.connect(where)
 
+    async def waits_for_a_lock(self):
+        """Whether somebody waits for a lock, within 5 s."""
+        with self.connect() as stranger:
+            stranger.autocommit = True
+            for _ in range(500):
+                if stranger.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)").fetchone() == (True,):
+                    return True
+                await asyncio.sleep(0.01)
+        return False
+
     def rich(self):
         """Two accounts of different customers with money in them."""
         found = [account for customer in self.people for account, balance in customer.balances.items() if balance > 100_000]

@@ -1,7 +1,6 @@
 """The reader of the money against a real database."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -56,22 +55,21 @@ def test_an_open_payment_is_seen_and_the_fence_waits_for_it(bank):
             with it.connect() as stranger:
                 stranger.execute("SELECT 1 FROM accounts WHERE account = %s FOR UPDATE", (payer,))
                 paying = asyncio.create_task(it.pay("k", payer, payee, 10))
-                assert await asyncio.to_thread(wait_for_waiter, stranger) == 1
+                assert await it.waits_for_a_lock()
                 assert await asyncio.to_thread(it.ledger.open_transactions, timeout_s=0) == 1
+                fence = asyncio.create_task(asyncio.to_thread(it.ledger.open_transactions, timeout_s=5))
+                # The fence has its own session when it has had its first look.
+                watch = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'chaoskit-ledger' AND query LIKE '%count%'"
+                for _ in range(500):
+                    stranger.execute("SELECT pg_stat_clear_snapshot()")
+                    if stranger.execute(watch).fetchone():
+                        break
+                    await asyncio.sleep(0.01)
                 stranger.rollback()
             assert (await paying)[0] == 200
-            assert await asyncio.to_thread(it.ledger.open_transactions, timeout_s=5) == 0
+            assert await fence == 0
 
     asyncio.run(scenario())
-
-
-def wait_for_waiter(connection):
-    for _ in range(200):
-        row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
-        if row[0]:
-            return row[0]
-        time.sleep(0.005)
-    return 0
 
 
 def test_digests_change_with_the_money(bank):
@@ -82,7 +80,11 @@ def test_digests_change_with_the_money(bank):
             assert first.keys() == {"solo"}
             assert await asyncio.to_thread(it.ledger.digests, timeout_s=5) == first
             await it.pay("k", payer, payee, 10)
-            assert await asyncio.to_thread(it.ledger.digests, timeout_s=5) != first
+            second = await asyncio.to_thread(it.ledger.digests, timeout_s=5)
+            assert second != first
+            with it.connect() as stranger:
+                stranger.execute("UPDATE accounts SET balance = balance + 1 WHERE account = 'vault'")
+            assert await asyncio.to_thread(it.ledger.digests, timeout_s=5) != second
 
     asyncio.run(scenario())
 

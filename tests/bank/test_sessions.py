@@ -4,9 +4,10 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 
+import psycopg
 import pytest
 
-from chaoskit.bank.services.sessions import Database, NotCarriedOut, Sessions, Unanswered
+from chaoskit.bank.services.sessions import Database, NotCarriedOut, Session, Sessions, Unanswered
 
 
 class Wire:
@@ -98,6 +99,26 @@ def test_a_wire_that_was_cut_while_nobody_used_it_is_noticed_and_nothing_more_is
                 await sessions.run("SELECT 1", (), deadline_s=soon())
             wire.open.set()
             assert await wait_answer(sessions) == [(1,)]
+
+    asyncio.run(scenario())
+
+
+def test_an_overdue_statement_is_hung_up_and_never_cancelled(postgres):
+    """A cancel would end the wait for the synchronous standby, and the payment would count as paid without it."""
+
+    async def scenario():
+        where = f"host={postgres.host} port={postgres.port} user={postgres.user} dbname=postgres"
+        session = Session(await psycopg.AsyncConnection.connect(where, autocommit=True))
+        with pytest.raises(Unanswered):
+            await session.ask("SELECT pg_sleep(60)", (), deadline_s=time.monotonic() + 0.1)
+        assert session.connection.closed
+        assert session.lost.is_set()
+        async with await psycopg.AsyncConnection.connect(where, autocommit=True) as stranger:
+            ended = await stranger.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(60)'"
+                " AND pid <> pg_backend_pid()"
+            )
+            assert await ended.fetchall() == [(True,)], "the server still works on it: nobody told it to stop"
 
     asyncio.run(scenario())
 
