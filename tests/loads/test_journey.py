@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 
@@ -54,6 +55,19 @@ def test_an_operation_is_recorded_with_its_effect_and_its_answer(play, server) -
     assert "s3cr3t" not in str(attempt)
     assert operation.due_ns < attempt.start_ns < attempt.end_ns <= operation.closed_ns
     assert server.bodies == [b'{"amount":5}']
+
+
+def test_preparations_count_for_the_customer_but_not_as_the_load_being_late(play) -> None:
+    called_ns = []
+
+    async def transfer(visit: Visit) -> None:
+        called_ns.append(time.monotonic_ns())
+        await visit.request("POST", "/token", timeout_s=LONG_S)
+        called_ns.append(time.monotonic_ns())
+        await visit.operation().attempt("GET", "/ok", timeout_s=LONG_S)
+
+    (operation,) = play(transfer).operations
+    assert operation.due_ns < operation.begun_ns <= called_ns[0] < called_ns[1] <= operation.start_ns
 
 
 def test_an_unknown_attempt_before_a_refusal_stays_unknown(play) -> None:
@@ -143,6 +157,7 @@ def test_a_second_operation_counts_from_its_own_beginning(play) -> None:
 
     first, second = play(transfer).operations
     assert first.due_ns == DUE_NS
+    assert second.begun_ns == second.due_ns
     assert first.end_ns <= second.due_ns <= second.start_ns
     assert first.intent == second.intent
     assert first.number != second.number

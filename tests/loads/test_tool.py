@@ -32,6 +32,8 @@ def test_records_an_even_grid(server, tmp_path, loop) -> None:
     assert [row["due"] - first for row in found] == [n * 2_000_000 for n in range(100)]
     assert all(row["due"] <= row["start"] < row["end"] for row in found)
     assert {row["status"] for row in found} == {200}
+    assert summary.latency_ms_max == max((row["end"] - row["due"]) // 1000 for row in found) / 1000
+    assert summary.lateness_ms_max == max((row["start"] - row["due"]) // 1000 for row in found) / 1000
     assert (summary.achieved_per_s, summary.not_200, summary.unanswered) == (pytest.approx(500), 0, 0)
 
 
