@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from chaoskit.bank import customers, ledger_db
 from chaoskit.bank.journeys import JOURNEY_NAMES
 from chaoskit.bank.options import OPTION_NAMES, bank_options
-from chaoskit.model.topology import Command, Ledger, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
+from chaoskit.model.topology import Command, Currency, Ledger, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
 
 HTTP = "http"
 """The port of every service but the database's."""
@@ -45,6 +45,7 @@ def topology() -> Topology:
         option_names=OPTION_NAMES,
         ledger=_ledger,
         opening=customers.opening,
+        currency=Currency(code="Rp"),  # nobody has paid in sen for decades: a rupiah is the smallest amount
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from chaoskit.checkers.wording import percent, proves_nothing
 from chaoskit.model import measures, units
@@ -17,8 +17,9 @@ class Recovery:
     """A journey is steady again soon after the trouble, and stays so to the end of the load.
 
     Proves: within `within`, an operation was served from which on the share `steady` of the operations due was served, the last one
-    included. Counted from the last heal while the load still ran; where nothing was healed by then, from when the first customer
-    after the first injection was due in vain, since there the system has to help itself.
+    included. `since: heal` counts from the last heal. `since: failure` counts from when the first customer after the first
+    injection was due in vain: for takeovers, where the system has to help itself, and whatever is healed later must not disturb it again.
+    A fault that is not healed while the load runs is counted from the failure in any case.
     Sound because operations count by due time, and the moment of recovery is when the first of the good ones was answered, so that
     customers who hung until then are part of the wait.
     Cannot see: what happened between an injection and a heal (`takeover`, `availability` with `window`), nor up to 1 - `steady` of
@@ -31,6 +32,7 @@ class Recovery:
     journey: units.Journey
     within_s: units.Seconds
     steady: units.Share = 0.99
+    since: Literal["heal", "failure"] = "heal"
 
     def check(self, history: History) -> tuple[Finding, ...]:
         try:
@@ -67,9 +69,9 @@ class Recovery:
         end_ns = history.load_ended_ns
         if injected_ns is None or end_ns is None:
             raise NotExercised("no fault was injected")
-        healed = [f.healed_ns for f in history.faults if f.healed_ns is not None and f.healed_ns < end_ns]
-        if healed:
-            return max(healed), "the last heal"
+        healed_ns = history.last_healed_ns
+        if self.since == "heal" and healed_ns is not None and healed_ns < end_ns:
+            return healed_ns, "the last heal"
         unserved = (o for o in measures.due(history, self.journey) if o.due_ns >= injected_ns and not measures.is_served(o))
         first = next(unserved, None)
         return (injected_ns, "the injection") if first is None else (first.due_ns, "the first customer went unserved")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from dataclasses import replace
 
 from chaoskit.model import measures
+from chaoskit.model.errors import NotExercised
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import History
 from chaoskit.model.protocols import Checker
 from chaoskit.model.verdict import Finding, Result, Verdict, merge
-
 
 UNDER_WAY_NS = 1_000_000_000
 """Who came in the last second before the first injection may have been answered by the broken system."""
@@ -24,6 +25,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
     result = merge((*(finding.outcome for finding in findings), *(result for result, _ in problems)))
     lost = next((f for f in findings if "lost_operations" in f.measures), None)
+    amount = _whole(lost, "lost_amount")
     journeys = sorted({operation.journey for operation in history.operations})
     was_hit = history.first_injected_ns is not None
     outage_s = {journey: round(measures.outage_s(history, journey), 3) for journey in journeys} if was_hit else {}
@@ -34,9 +36,10 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         problems=tuple(text for _, text in problems),
         rto_s=max(outage_s.values(), default=None),
         outage_s=outage_s,
-        availability={journey: round(measures.availability(history, journey), 5) for journey in journeys},
+        availability=_availability(history, journeys),
         rpo_operations=_whole(lost, "lost_operations"),
-        rpo_amount=_whole(lost, "lost_amount"),
+        rpo_amount=amount,
+        rpo_text="" if amount is None else history.currency.shown(amount),
         faults=tuple(_fault_rows(history)),
         operations=dict(sorted(Counter(operation.outcome.value for operation in history.operations).items())),
         settled=dict(sorted(Counter(history.final.settled.values()).items())) if history.final else {},
@@ -72,6 +75,15 @@ def _findings(check: Checker, history: History) -> tuple[Finding, ...]:
 
 def _proves_nothing(check: Checker, summary: str) -> Finding:
     return Finding(checker=check.name, outcome=Result.INCONCLUSIVE, summary=summary)
+
+
+def _availability(history: History, journeys: list[str]) -> dict[str, float]:
+    """Share served by journey; without those of which no operation has ended, which happens when a load is cut off at once."""
+    shares = {}
+    for journey in journeys:
+        with contextlib.suppress(NotExercised):
+            shares[journey] = round(measures.availability(history, journey), 5)
+    return shares
 
 
 def _fault_rows(history: History) -> list[dict[str, object]]:

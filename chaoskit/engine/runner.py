@@ -6,13 +6,13 @@ Whatever happens, what was injected is healed, what was started is ended, and th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import platform
 import sys
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from chaoskit import __version__
 from chaoskit.engine.conductor import Conductor
@@ -40,7 +40,7 @@ LOAD_READY_S = 20.0
 """Starting one Python process takes a fraction of a second; on a starved machine some."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
     """Everybody who takes part in a run, handed in by a door."""
 
@@ -264,6 +264,7 @@ class _Run:
                 "at_ns": time.monotonic_ns(),
                 "wall": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "machine": _machine(),
+                **({"currency": dataclasses.asdict(topology.currency)} if topology.currency else {}),
             }
         )
         if topology.opening is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from chaoskit.model.errors import ChaoskitError
-from chaoskit.model.topology import AccountState, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Currency, LedgerState, Posting
 
 FORMAT = 1
 
@@ -185,6 +185,14 @@ class History:
     """Lines that could not be read: at most the last one of a killed process, unless the disk was full."""
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What checkers have worked out from this history, so that nine of them group a ledger once. Not part of the record."""
+
+    @property
+    def currency(self) -> Currency:
+        """How amounts of this run are shown."""
+        stored = self.run.get("currency")
+        if not isinstance(stored, Mapping):
+            return Currency()
+        return Currency(code=str(stored.get("code", "")), minor_digits=_int(stored.get("minor_digits", 0)))
 
     @property
     def load_started_ns(self) -> int | None:

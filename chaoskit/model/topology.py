@@ -59,6 +59,7 @@ class Place(Protocol):
 
     def reached_by(self, client: str, port: str) -> tuple[str, int]:
         """The address at which *client* reaches this service, for services that announce themselves to their peers."""
+
     def program(self, name: str) -> str:
         """The path of a program (`postgres`, `patroni`, `etcd`, `python`). Raises `MissingPart`."""
 
@@ -183,13 +184,26 @@ class LedgerState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Currency:
+    """How whole minor units are shown: `Rp 370,000` with no minor digits, `£ 3,700.00` with two."""
+
+    code: str = ""
+    minor_digits: int = 0
+
+    def shown(self, minor_units: int) -> str:
+        sign, places = "-" if minor_units < 0 else "", self.minor_digits
+        whole, rest = divmod(abs(minor_units), 10**places)
+        return f"{sign}{self.code}{' ' if self.code else ''}{whole:,}" + (f".{rest:0{places}d}" if places else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
     """A system: its parts, its doors, its customers. The bank is the first one; other teams write their own.
 
-    `journeys` is the reference `module:function` of a function `(options, seed) -> Mapping[str, Journey]`, loaded in the load's own
-    process. `entry` is the service and port that journeys call. `ledger` builds the reader of the money from an
-    `address(service, port)` function; None when the system keeps no money. `opening` gives the opening balances, in minor units, from the
-    seed and options: the truth that the ledger is compared with.
+    `journeys` is the reference `module:function` of a function `(options, seed) -> Mapping[str, Journey]`, loaded in the
+    load's own process. `entry` is the service and port that journeys call. `ledger` builds the reader of the money from an
+    `address(service, port)` function; None when the system keeps no money. `opening` gives the opening balances, in minor
+    units, from the seed and options: the truth that the ledger is compared with.
     """
 
     name: str
@@ -203,6 +217,8 @@ class Topology:
     """Each option with its allowed values; an empty tuple allows any text."""
     ledger: Callable[[Callable[[str, str], tuple[str, int]]], Ledger] | None = None
     opening: Callable[[int, Mapping[str, str]], Mapping[str, int]] | None = None
+    currency: Currency | None = None
+    """How its amounts are shown; None shows plain minor units."""
 
     @property
     def service_names(self) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ class Verdict:
     rpo_operations: int | None = None
     """Acknowledged operations that are not in the ledger; None when no money checker could say."""
     rpo_amount: int | None = None
+    rpo_text: str = ""
+    """The same amount as a person reads it."""
     faults: tuple[Mapping[str, object], ...] = ()
     operations: Mapping[str, int] = field(default_factory=dict)
     settled: Mapping[str, int] = field(default_factory=dict)

@@ -28,14 +28,15 @@ class Role:
         # One thread a member: a frozen member must not make the look at the living one late.
         with ThreadPoolExecutor(max_workers=len(asked), thread_name_prefix="chaoskit-role") as pool:
             states = pool.map(lambda pair: self._ask(environment, *pair), asked)
-            return tuple((state.member, _values(state)) for state in states)
+            return tuple((state.member, _values(group, state)) for (group, _), state in zip(asked, states, strict=True))
 
     def _ask(self, environment: Environment, group: GroupSpec, member: str) -> RoleState:
         return group.read_role(member, environment.address(member, group.port), timeout_s=self.timeout_s)
 
 
-def _values(state: RoleState) -> Mapping[str, str | float | bool | None]:
+def _values(group: GroupSpec, state: RoleState) -> Mapping[str, str | float | bool | None]:
     return {
+        "group": group.name,
         "role": state.role,
         "accepts_writes": state.accepts_writes,
         "streaming": state.streaming,

@@ -64,8 +64,7 @@ def _money(verdict: Verdict) -> Iterator[str]:
     if verdict.rpo_operations is None:
         yield "  Money:  could not be judged"
     else:
-        amount = verdict.rpo_amount or 0
-        yield f"  Money lost:  {verdict.rpo_operations} acknowledged operations, amount {amount:,}"
+        yield f"  Money lost:  {verdict.rpo_text} in {verdict.rpo_operations} acknowledged operations"
     counts = verdict.operations
     unknown = counts.get("info", 0)
     settled = ", ".join(f"{count} {_SETTLED.get(how, how)}" for how, count in verdict.settled.items())

@@ -127,6 +127,12 @@ def test_a_late_load_proves_nothing(story):
     assert finding.summary == "the load was late, so latency is not the bank's: 60 ms at the 99th percentile"
 
 
+def test_a_log_in_before_the_first_call_is_not_lateness_of_the_load(story):
+    story.flow(0, 10, late=0.06)
+    begun_on_time = tuple(replace(o, begun_ns=o.due_ns) for o in story.history().operations)
+    assert only(CHECK.check(replace(story.history(), operations=begun_on_time))).outcome is Result.PASSED
+
+
 @pytest.mark.parametrize(
     "load, reason",
     [

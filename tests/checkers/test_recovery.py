@@ -125,3 +125,24 @@ def test_proves_nothing_when_the_load_ended_before_the_limit(story):
     story.flow(10, 24, "info")
     story.fault(10, healed=20)
     assert only(CHECK.check(story.history())).outcome is Result.INCONCLUSIVE
+
+
+def test_since_failure_a_later_heal_does_not_hide_the_outage(story):
+    story.flow(0, 11)
+    story.flow(11, 19, "info")
+    story.flow(19, 40)
+    story.fault(10, healed=30)
+    assert only(CHECK.check(story.history())).outcome is Result.PASSED
+    since_failure = Recovery(journey="transfer", within_s=5.0, since="failure")
+    finding = only(since_failure.check(story.history()))
+    assert finding.outcome is Result.FAILED
+    assert finding.measures == {"recovery_s": pytest.approx(8.01)}
+
+
+def test_one_fault_that_is_not_healed_under_load_is_counted_from_the_failure(story):
+    story.flow(0, 11)
+    story.flow(11, 19, "info")
+    story.flow(19, 40)
+    story.fault(10, healed=60)
+    story.fault(9, healed=20)
+    assert only(CHECK.check(story.history())).outcome is Result.FAILED

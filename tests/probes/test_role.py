@@ -16,8 +16,8 @@ def test_every_member_is_asked_and_a_dead_one_is_a_value_not_an_error():
     group = GroupSpec(name="pair", members=("front", "back"), port="http", read_role=read_role)
     environment = FakeEnvironment(replace(fake_topology(), groups=(group,)))
     assert Role().look(environment) == (
-        ("front", {"role": "primary", "accepts_writes": True, "streaming": True, "detail": ""}),
-        ("back", {"role": "down", "accepts_writes": None, "streaming": False, "detail": ""}),
+        ("front", {"group": "pair", "role": "primary", "accepts_writes": True, "streaming": True, "detail": ""}),
+        ("back", {"group": "pair", "role": "down", "accepts_writes": None, "streaming": False, "detail": ""}),
     )
 
 

@@ -21,6 +21,7 @@ def verdict(**changes):
         "outage_s": {"transfer": 6.2},
         "rpo_operations": 2,
         "rpo_amount": 370000,
+        "rpo_text": "Rp 370,000",
         "operations": {"ok": 90, "fail": 3, "info": 7},
         "settled": {"applied": 4, "tombstone": 3},
         "reproduce": "chaoskit run x.chaos.yaml --seed 7",
@@ -38,7 +39,7 @@ def test_says_what_broke_who_took_over_and_what_was_lost():
     text = verdict()
     assert "kill of ledger-db-1 at 12.001 s, effect seen; healed at 40.2 s" in text
     assert "Took over:  ledger-db-2 took over after 6.2 s" in text
-    assert "Money lost:  2 acknowledged operations, amount 370,000" in text
+    assert "Money lost:  Rp 370,000 in 2 acknowledged operations" in text
     assert "7 without an answer (in the books: 4 carried out, 3 never happened and can no longer happen)" in text
     assert "and 1 more in verdict.json" in text
 

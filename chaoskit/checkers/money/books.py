@@ -52,14 +52,7 @@ class Books:
 
     def money(self, amount: int) -> str:
         """An amount as a person reads it: `Rp 370,000` where the run names its currency, else the minor units."""
-        currency = self.history.run.get("currency")
-        if not isinstance(currency, Mapping):
-            return f"{amount:,}"
-        digits = currency.get("minor_digits", 0)
-        places = digits if isinstance(digits, int) else 0
-        whole, rest = divmod(abs(amount), 10**places)
-        sign = "-" if amount < 0 else ""
-        return f"{sign}{currency.get('code', '')} {whole:,}".strip() + (f".{rest:0{places}d}" if places else "")
+        return self.history.currency.shown(amount)
 
     def says(self, operation: Operation) -> str:
         """What an operation was to do, and when its customer was told: `Rp 370,000 from ada to ben (transfer, key k1)`."""
