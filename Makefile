@@ -47,13 +47,13 @@ format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff check --fix-only .
 
 bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
-	$(BIN)/python tests/bench/bench_start.py --peers .bench/venv
-	$(BIN)/python tests/bench/bench_load.py --peers .bench/venv
+	$(BIN)/python tests/bench/bench_start.py --peers .bench/bin
 	$(BIN)/python tests/bench/bench_injection.py
+	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
-.bench/.ready: pyproject.toml
-	$(PYTHON) -m venv .bench/venv
-	.bench/venv/bin/python -m pip install --quiet --disable-pip-version-check locust chaostoolkit
+.bench/.ready: Makefile
+	$(PYTHON) -m venv .bench
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19'
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds

@@ -16,10 +16,10 @@ from chaoskit.model.verdict import Finding, Result
 class Recovery:
     """A journey is steady again soon after the trouble, and stays so to the end of the load.
 
-    Proves: within `within`, an operation was served from which on the share `steady` of the operations due was served, the last one
-    included. `since: heal` counts from the last heal. `since: failure` counts from when the first customer after the first
-    injection was due in vain: for takeovers, where the system has to help itself, and whatever is healed later must not disturb it again.
-    A fault that is not healed while the load runs is counted from the failure in any case.
+    Proves: within `within`, an operation was served from which on the share `steady` of the operations due was served, the
+    last one included. `since: heal` counts from the last heal. `since: failure` counts from when the first customer after the
+    first injection was due in vain: for takeovers, where the system has to help itself, and whatever is healed later must not
+    disturb it again. A fault that is not healed while the load runs is counted from the failure in any case.
     Sound because operations count by due time, and the moment of recovery is when the first of the good ones was answered, so that
     customers who hung until then are part of the wait.
     Cannot see: what happened between an injection and a heal (`takeover`, `availability` with `window`), nor up to 1 - `steady` of

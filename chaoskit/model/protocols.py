@@ -196,8 +196,8 @@ class Stage:
 class Fault(Protocol):
     """One kind of trouble: a frozen dataclass whose annotated fields are its parameters in a document.
 
-    The engine calls `aim`, writes the undo record, calls `inject`, then `observe` until the sign is present; to heal it does the undo
-    and calls `observe` until the sign is gone.
+    The engine calls `aim`, writes the undo record, calls `inject`, then `observe` until the sign is present; to heal it does
+    the undo and calls `observe` until the sign is gone.
     """
 
     kind: ClassVar[str]
