@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pwd
 import shutil
 import subprocess
 import time
@@ -150,15 +151,17 @@ class ProcessService:
 
 
 def argv_of(command: Command, folder: Path) -> tuple[str, ...]:
-    """The command as it is run: behind a change of user where it must not be root and we are.
+    """The command as it is run: seen as another user, where it must not be root and we are, or where our number has no name.
 
-    A user namespace of its own needs no other user and no file permissions changed. Where that is forbidden, the folder is given to
-    nobody, who must be able to read the programs.
+    A user namespace of its own needs no files of that user and no permissions changed. Where that is forbidden, the folder is given
+    to nobody, who must be able to read the programs.
     """
-    if not command.unprivileged or os.geteuid() != 0:
+    if not command.unprivileged or (os.geteuid() != 0 and os.geteuid() in _named_users()):
         return _absolute(command.argv)
     if can_map_users():
-        return _absolute(("unshare", "-U", "--map-user=1000", "--map-group=1000", "--", *command.argv))
+        return _absolute(("unshare", *_mapping(), "--", *command.argv))
+    if os.geteuid() != 0:
+        return _absolute(command.argv)
     folder.parent.chmod(0o711)
     for path in (folder, *folder.rglob("*")):
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
@@ -171,8 +174,17 @@ def can_map_users() -> bool:
     unshare = shutil.which("unshare")
     if unshare is None:
         return False
-    argv = [unshare, "-U", "--map-user=1000", "--map-group=1000", "true"]
-    return subprocess.run(argv, capture_output=True, timeout=10, check=False).returncode == 0
+    return subprocess.run([unshare, *_mapping(), "true"], capture_output=True, timeout=10, check=False).returncode == 0
+
+
+def _mapping() -> tuple[str, ...]:
+    """Into a user that has a name, since initdb looks its name up. A machine without any but root has nobody."""
+    user = min(_named_users() - {0, NOBODY}, default=NOBODY)
+    return ("-U", f"--map-user={user}", f"--map-group={user}")
+
+
+def _named_users() -> set[int]:
+    return {entry.pw_uid for entry in pwd.getpwall()}
 
 
 def _absolute(argv: tuple[str, ...]) -> tuple[str, ...]:
