@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from chaoskit.environments.hello import Address, answer_s
 from chaoskit.environments.toxics import Latency, Stream, Timeout, Toxic
-from chaoskit.environments.toxiproxy import Toxiproxy, ToxiproxyError
+from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.environments.toxiproxy_wire import ToxiproxyError
 from chaoskit.model.errors import CannotHeal, CannotInject, UsageError
 from chaoskit.model.topology import LinkSpec
 

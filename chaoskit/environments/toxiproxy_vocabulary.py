@@ -13,9 +13,10 @@ import toxiproxy
 import toxiproxy.exceptions
 from toxiproxy.toxic import Toxic as StoredToxic
 
-from chaoskit.environments import toxiproxy as ours
+from chaoskit.environments import toxiproxy_wire as ours
 from chaoskit.environments.toxics import toxic
-from chaoskit.environments.toxiproxy import CALL_S, ToxiproxyError, Wire, proxy_path, toxic_path, wanted
+from chaoskit.environments.toxiproxy import wanted
+from chaoskit.environments.toxiproxy_wire import CALL_S, ToxiproxyError, Wire, proxy_path, toxic_path
 
 
 class ProxyExists(ours.ProxyExists, toxiproxy.exceptions.ProxyExists):  # type: ignore[misc]  # its library is untyped

@@ -12,7 +12,8 @@ import pytest
 from chaoskit.environments.ports import HOST, Ports
 from chaoskit.environments.process import ProcessEnvironment
 from chaoskit.environments.programs import provide
-from chaoskit.environments.toxiproxy import Toxiproxy, ToxiproxyUnreachable
+from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.environments.toxiproxy_wire import ToxiproxyUnreachable
 from chaoskit.model.topology import Command, GroupSpec, LinkSpec, Port, RoleState, ServiceSpec, Topology
 
 

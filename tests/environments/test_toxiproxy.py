@@ -9,14 +9,14 @@ import pytest
 
 from chaoskit.environments.ports import HOST
 from chaoskit.environments.toxics import Bandwidth, Latency, Slicer, Stream, Timeout, toxic
-from chaoskit.environments.toxiproxy import (
+from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.environments.toxiproxy_wire import (
     CannotListen,
     NotAsAsked,
     ProxyExists,
     ProxyMissing,
     ToxicExists,
     ToxicMissing,
-    Toxiproxy,
     ToxiproxyError,
     ToxiproxyUnreachable,
     Wire,

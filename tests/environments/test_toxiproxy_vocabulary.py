@@ -7,8 +7,8 @@ import toxiproxy
 import toxiproxy.exceptions
 
 from chaoskit.environments.ports import HOST
-from chaoskit.environments.toxiproxy import CannotListen, ToxiproxyError, ToxiproxyUnreachable
 from chaoskit.environments.toxiproxy_vocabulary import Proxy, Toxiproxy
+from chaoskit.environments.toxiproxy_wire import CannotListen, ToxiproxyError, ToxiproxyUnreachable
 from chaoskit.model.errors import UsageError
 
 
