@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import resource
 import socket
 import time
@@ -288,6 +289,10 @@ class Target(NamedTuple):
         if parts.scheme != "http" or not parts.hostname:
             raise UsageError(f"load: {url!r} was given; expected http://host:port/path. Other schemes are not supported")
         path = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+        if parts.username is not None or not re.fullmatch("[!-~]+", path):
+            raise UsageError(
+                f"load: {url!r} was given; expected http://host:port/path, without a user and with its path percent-encoded"
+            )
         return cls(parts.hostname, port or 80, path)
 
     @property

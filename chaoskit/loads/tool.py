@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import re
 import sys
 import time
@@ -60,9 +61,9 @@ def load(url: str, *, rate: float, duration_s: float, record: str, timeout_s: fl
 
     Raises `UsageError` for what cannot be run, `CannotRecord` when the file takes no more.
     """
-    if not rate > 0:
+    if not 0 < rate < math.inf:
         raise UsageError(f"load: rate {rate:g} was given; expected operations per second above 0")
-    if not duration_s > 0:
+    if not 0 < duration_s < math.inf:
         raise UsageError(f"load: duration {duration_s:g} s was given; expected more than 0")
     if not timeout_s > 0:
         raise UsageError(f"load: timeout {timeout_s:g} s was given; expected more than 0")

@@ -218,7 +218,17 @@ def test_localhost_is_reached_on_whichever_address_it_listens(run, server) -> No
     assert run(go()).status == 200
 
 
-@pytest.mark.parametrize("url", ["https://127.0.0.1/", "127.0.0.1:80", "http:///x", "http://127.0.0.1:port/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/",
+        "127.0.0.1:80",
+        "http:///x",
+        "http://127.0.0.1:port/",
+        "http://me:pw@127.0.0.1/",
+        "http://127.0.0.1/a b",
+    ],
+)
 def test_refuses_a_url_that_it_cannot_drive(url) -> None:
     with pytest.raises(UsageError, match="expected http://host:port/path"):
         Target.of(url)

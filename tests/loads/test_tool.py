@@ -90,6 +90,7 @@ def test_the_summary_is_for_people_too(server, tmp_path, capsys) -> None:
         ({"--url": "http://no-such-host.invalid/"}, "cannot be resolved"),
         ({"--rate": "0"}, "expected operations per second above 0"),
         ({"--rate": "-1"}, "expected operations per second above 0"),
+        ({"--rate": "inf"}, "expected operations per second above 0"),
         ({"--rate": "nan"}, "expected operations per second above 0"),
         ({"--duration": "0"}, "expected more than 0"),
         ({"--timeout": "0"}, "expected more than 0"),
