@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from chaoskit.model.verdict import Finding, Result, Verdict
@@ -29,10 +30,13 @@ def _lines(verdict: Verdict, folder: str, seconds: float | None) -> Iterator[str
         yield f"  ! {problem}"
     yield from _broken(verdict)
     yield from _service(verdict)
-    yield from _money(verdict)
-    yield ""
-    yield from _findings(verdict)
-    if verdict.not_shown:
+    if verdict.operations:
+        yield from _money(verdict)
+        yield ""
+        yield from _findings(verdict)
+    else:
+        yield "  Nobody was let in, so nothing was shown."
+    if verdict.operations and verdict.not_shown:
         yield ""
         yield "Not shown by this run: " + "; ".join(verdict.not_shown) + "."
     yield ""
@@ -56,7 +60,7 @@ def _service(verdict: Verdict) -> Iterator[str]:
     if verdict.outage_s:
         yield "  Without service:  " + ", ".join(f"{journey} {s:.1f} s" for journey, s in verdict.outage_s.items())
     takeover = next((f for f in verdict.findings if f.checker == "takeover"), None)
-    if takeover:
+    if takeover and takeover.outcome is not Result.INCONCLUSIVE:
         yield f"  Took over:  {takeover.summary}"
 
 
@@ -78,17 +82,20 @@ _SETTLED = {"applied": "carried out", "refused": "refused", "tombstone": "never 
 
 
 def _findings(verdict: Verdict) -> Iterator[str]:
-    for finding in verdict.findings:
-        yield f"  {MARKS.get(finding.outcome, '?   ')}  {finding.checker}: {finding.summary}"
-        if finding.outcome is not Result.PASSED:
-            yield from _evidence(finding)
+    """One line a finding. Those that say the same for the same reason (no ledger was read) share a line."""
+    for (outcome, summary), same in itertools.groupby(verdict.findings, key=lambda finding: (finding.outcome, finding.summary)):
+        findings = list(same)
+        yield f"  {MARKS.get(outcome, '?   ')}  {', '.join(finding.checker for finding in findings)}: {summary}"
+        if outcome is not Result.PASSED:
+            yield from _evidence(findings[0])
 
 
 def _evidence(finding: Finding) -> Iterator[str]:
-    for line in finding.evidence[:EVIDENCE_SHOWN]:
+    lines = [line for line in finding.evidence if line != finding.summary]
+    for line in lines[:EVIDENCE_SHOWN]:
         yield f"          {line}"
-    if len(finding.evidence) > EVIDENCE_SHOWN:
-        yield f"          and {len(finding.evidence) - EVIDENCE_SHOWN} more in verdict.json"
+    if len(lines) > EVIDENCE_SHOWN:
+        yield f"          and {len(lines) - EVIDENCE_SHOWN} more in verdict.json"
 
 
 def _list(value: object) -> list[object]:

@@ -49,3 +49,16 @@ def test_never_hides_what_is_not_healed_not_injected_or_not_known():
     assert "effect NOT seen" in verdict(faults=({**FAULT, "effect_seen": False},))
     assert "was never injected" in verdict(faults=({**FAULT, "injected_at_s": None, "targets": []},))
     assert "Money:  could not be judged" in verdict(rpo_operations=None)
+
+
+def test_a_run_that_never_began_says_why_and_no_more():
+    text = verdict(result=Result.ERROR, problems=("MissingPart: no Toxiproxy",), operations={}, faults=(), outage_s={})
+    assert text.splitlines()[1:3] == ["  ! MissingPart: no Toxiproxy", "  Nobody was let in, so nothing was shown."]
+    assert "ack-durable" not in text
+
+
+def test_checks_that_say_the_same_share_a_line():
+    same = [Finding(checker=name, outcome=Result.INCONCLUSIVE, summary="not read", evidence=("not read",)) for name in ("a", "b")]
+    text = verdict(findings=tuple(same))
+    assert "  ?     a, b: not read\n" in text
+    assert text.count("not read") == 1
