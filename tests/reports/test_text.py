@@ -52,7 +52,10 @@ def test_never_hides_what_is_not_healed_not_injected_or_not_known():
 
 
 def test_a_run_that_never_began_says_why_and_no_more():
-    text = verdict(result=Result.ERROR, problems=("MissingPart: no Toxiproxy",), operations={}, faults=(), outage_s={})
+    unread = (Finding(checker="ack-durable", outcome=Result.INCONCLUSIVE, summary="not read"),)
+    text = verdict(
+        result=Result.ERROR, problems=("MissingPart: no Toxiproxy",), operations={}, faults=(), outage_s={}, findings=unread
+    )
     assert text.splitlines()[1:3] == ["  ! MissingPart: no Toxiproxy", "  Nobody was let in, so nothing was shown."]
     assert "ack-durable" not in text
 
