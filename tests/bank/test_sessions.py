@@ -92,7 +92,7 @@ def test_a_wire_that_was_cut_while_nobody_used_it_is_noticed_and_nothing_more_is
             async with asyncio.timeout(10):
                 await wire.swallowed.wait()
             for _ in range(500):
-                if not sessions._open:
+                if not sessions._live:
                     break
                 await asyncio.sleep(0.02)
             with pytest.raises(NotCarriedOut, match="no session on a primary"):
@@ -141,6 +141,24 @@ def test_a_server_of_an_older_timeline_is_a_deposed_primary_and_gets_nothing(pos
             sessions._timeline = 2
             with pytest.raises(NotCarriedOut):
                 await sessions.run("SELECT 1", (), deadline_s=time.monotonic() + 0.5)
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_a_session_is_turned_away_when_the_last_one_is_lost(postgres):
+    async def scenario():
+        async with wired(postgres) as (wire, sessions):
+            await wait_answer(sessions)
+            wire.open.clear()
+            overdue = time.monotonic() + 0.2
+            using = [asyncio.create_task(sessions.run("SELECT 1", (), deadline_s=overdue)) for _ in range(2)]
+            waiting = asyncio.create_task(sessions.run("SELECT 1", (), deadline_s=time.monotonic() + 60))
+            # The limit is far below the waiter's own.
+            async with asyncio.timeout(20):
+                with pytest.raises(NotCarriedOut, match="no session on a primary"):
+                    await waiting
+            assert [type(error) for error in await asyncio.gather(*using, return_exceptions=True)] == [Unanswered, Unanswered]
+            wire.open.set()
 
     asyncio.run(scenario())
 

@@ -63,8 +63,8 @@ class Relay:
             ) as response:
                 await response.read()
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self._say(f"relay waits for the rail: {type(error).__name__}")
+        except (aiohttp.ClientError, TimeoutError):
+            self._say("relay waits for the rail")
             return False
 
     def _say(self, line: str) -> None:

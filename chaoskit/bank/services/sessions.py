@@ -30,6 +30,7 @@ IDLE_S = 1.0
 PING_LIMIT_S = 0.8
 # With less time than this left, a statement is not begun: its answer could hardly be in time, and unknown is worse than refused.
 LEAST_S = 0.05
+NO_SESSION = "no session on a primary"
 # A WAL file's name begins with the timeline in eight hexadecimal digits.
 WHO_ARE_YOU = "SELECT coalesce(current_setting('bank.node', true), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 # Rolled back as a whole by the server: deadlock, serialization, a lock or statement limit.
@@ -129,7 +130,7 @@ class Sessions:
         self._count = count
         self._idle: list[Session] = []
         self._waiting: list[asyncio.Future[Session]] = []
-        self._open = 0
+        self._live: set[Session] = set()
         self._timeline = 0
         self._said = ""
         self._keepers: list[asyncio.Task[None]] = []
@@ -168,9 +169,9 @@ class Sessions:
             session = self._idle.pop()
             if self._is_usable(session):
                 return session
-            session.lost.set()
-        if not self._open:
-            raise NotCarriedOut("no session on a primary")
+            self._lose(session)
+        if not self._live:
+            raise NotCarriedOut(NO_SESSION)
         turn: asyncio.Future[Session] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         await asyncio.wait({turn}, timeout=max(0.0, deadline_s - now_s()))
@@ -182,11 +183,18 @@ class Sessions:
     def _give_back(self, session: Session) -> None:
         session.used_s = now_s()
         if not self._is_usable(session):
-            session.lost.set()
+            self._lose(session)
         elif self._waiting:
             self._waiting.pop(0).set_result(session)
         else:
             self._idle.append(session)
+
+    def _lose(self, session: Session) -> None:
+        """Leave *session* to its keeper. With the last one gone, nobody waits for a takeover longer than they have."""
+        session.lost.set()
+        self._live.discard(session)
+        while self._waiting and not self._live:
+            self._waiting.pop(0).set_exception(NotCarriedOut(NO_SESSION))
 
     def _is_usable(self, session: Session) -> bool:
         return session.timeline == self._timeline and not session.lost.is_set() and session.is_quiet()
@@ -200,12 +208,12 @@ class Sessions:
                 await asyncio.sleep(RECONNECT_S)
                 continue
             self._say(f"{self._application} has sessions on {session.node} timeline={session.timeline}")
-            self._open += 1
+            self._live.add(session)
             try:
                 self._give_back(session)
                 await self._watch(session)
             finally:
-                self._open -= 1
+                self._live.discard(session)
                 await session.connection.close()
 
     def _say(self, line: str) -> None:
@@ -221,7 +229,7 @@ class Sessions:
             ((node, timeline),) = await session.ask(WHO_ARE_YOU, (), deadline_s=now_s() + PING_LIMIT_S)
             session.node, session.timeline = str(node), int(str(timeline), 16)
             if session.timeline < self._timeline:
-                raise Unanswered(f"{node} is a deposed primary: timeline {session.timeline}, {self._timeline} was seen before")
+                raise ConnectionError(f"{node} is a deposed primary: timeline {session.timeline}, {self._timeline} was seen before")
         except BaseException:
             await connection.close()
             raise
@@ -232,8 +240,10 @@ class Sessions:
     async def _watch(self, session: Session) -> None:
         """Return when the session is lost; ask it now and then while nobody uses it."""
         while not session.lost.is_set():
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the loss.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(session.lost.wait(), timeout=IDLE_S)
+                async with asyncio.timeout(IDLE_S):
+                    await session.lost.wait()
             if session in self._idle and now_s() - session.used_s > IDLE_S:
                 self._idle.remove(session)
                 with contextlib.suppress(psycopg.Error, Unanswered):
