@@ -5,21 +5,26 @@ Nothing that an environment or a load needs is imported before an experiment rea
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from chaoskit.engine.guard import StopFlag, check_capabilities
 from chaoskit.engine.judge import judge
 from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
 from chaoskit.model.experiment import Experiment
-from chaoskit.model.protocols import Environment, Probe, Progress
+from chaoskit.model.protocols import Environment, Fault, Probe, Progress
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import Registry
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,32 +100,32 @@ def judge_again(path: Path, registry: Registry) -> Verdict:
 
 
 def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> str:
-    """What would be done and when, for `--dry-run`. Pure: starts nothing."""
-    from chaoskit.engine.schedule import plan
+    """What would be done and when, for `--dry-run`. Pure: starts nothing, and the same seed gives the same text."""
+    from collections import Counter
+
+    from chaoskit.loads.schedule import arrivals
 
     topology = registry.topology(experiment.environment.use)
     schedule = plan(experiment, seed=seed)
     load = experiment.load
-    mix = ", ".join(f"{journey} {weight:g}" for journey, weight in load.mix.items())
+    came = Counter(a.journey for a in arrivals(load_plan(experiment, topology, seed=seed, url="", history="")))
     lines = [
         f"{experiment.title} (seed {seed})",
         f"environment {topology.name}: {', '.join(topology.service_names)}",
-        f"load: {load.arrivals_per_s:g} customers a second for {load.duration_s:g} s; {mix}",
+        f"load: {load.arrivals_per_s:g} customers a second for {load.duration_s:g} s",
         *(f"  {step.at_s:7.2f} s  {step.times:g} times the normal rate" for step in load.steps),
+        f"  {came.total():,} customers come, and more if a fault brings them: "
+        + ", ".join(f"{journey} {count:,}" for journey, count in sorted(came.items())),
         "timeline:",
     ]
     for entry in schedule.entries:
-        fault = ", ".join(f"{k} {v}" for k, v in _fields(entry.injection.fault))
-        lines.append(
-            f"  {entry.at_s:7.2f} s  {entry.act.value:6}  {entry.fault}  {fault if entry.act.value == 'inject' else ''}".rstrip()
-        )
+        what = _fields(entry.injection.fault) if entry.act is Act.INJECT else ""
+        lines.append(f"  {entry.at_s:7.2f} s  {entry.act.value:6}  {entry.fault}  {what}".rstrip())
     lines.append(f"  {schedule.ends_s:7.2f} s  the load ends; whatever is still injected is healed, the last first")
     lines.append(f"judged by: {', '.join(check.name for check in experiment.expect)}")
     return "\n".join(lines)
 
 
-def _fields(fault: object) -> list[tuple[str, object]]:
-    import dataclasses
-
-    assert dataclasses.is_dataclass(fault)
-    return [(field.name, getattr(fault, field.name)) for field in dataclasses.fields(fault)]
+def _fields(fault: Fault) -> str:
+    values = {field.name: getattr(fault, field.name) for field in dataclasses.fields(cast("DataclassInstance", fault))}
+    return ", ".join(f"{name} {' and '.join(v) if isinstance(v, tuple) else v}" for name, v in values.items())

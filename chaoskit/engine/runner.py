@@ -20,7 +20,7 @@ from chaoskit.engine.crew import Crew
 from chaoskit.engine.guard import StopFlag, check_capabilities, not_steady, reason_to_abort
 from chaoskit.engine.judge import judge
 from chaoskit.engine.recorder import JsonLines, LiveHistory
-from chaoskit.engine.schedule import Act, plan
+from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.settle import settle
 from chaoskit.engine.store import RunFolder
 from chaoskit.engine.undo import UndoLedger
@@ -235,18 +235,10 @@ class _Run:
         self._recorder.append(event)
 
     def _load_plan(self) -> LoadPlan:
-        topology, shape = self._environment.topology, self._experiment.load
+        topology = self._environment.topology
         host, port = self._environment.address(*topology.entry)
-        return LoadPlan(
-            url=f"http://{host}:{port}",
-            journeys=topology.journeys,
-            options=self._experiment.environment.options,
-            seed=self._seed,
-            arrivals_per_s=shape.arrivals_per_s,
-            duration_s=shape.duration_s,
-            mix=shape.mix,
-            steps=tuple((step.at_s, step.times) for step in shape.steps),
-            history=str(self._folder.history),
+        return load_plan(
+            self._experiment, topology, seed=self._seed, url=f"http://{host}:{port}", history=str(self._folder.history)
         )
 
     def _record_start(self) -> None:

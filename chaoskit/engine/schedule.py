@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 
 from chaoskit.model.experiment import Experiment, Injection
+from chaoskit.model.protocols import LoadPlan
+from chaoskit.model.topology import Topology
 
 
 class Act(enum.StrEnum):
@@ -42,3 +44,19 @@ def plan(experiment: Experiment, *, seed: int) -> Schedule:
             entries.append(Entry(at_s=injection.at_s + injection.for_s, act=Act.HEAL, fault=name, injection=injection))
     entries.sort(key=lambda entry: (entry.at_s, entry.act is Act.INJECT))
     return Schedule(seed=seed, entries=tuple(entries), ends_s=experiment.load.duration_s)
+
+
+def load_plan(experiment: Experiment, topology: Topology, *, seed: int, url: str, history: str) -> LoadPlan:
+    """What the load process is told. Everything about who arrives when is in it, but for surges."""
+    shape = experiment.load
+    return LoadPlan(
+        url=url,
+        journeys=topology.journeys,
+        options=experiment.environment.options,
+        seed=seed,
+        arrivals_per_s=shape.arrivals_per_s,
+        duration_s=shape.duration_s,
+        mix=shape.mix,
+        steps=tuple((step.at_s, step.times) for step in shape.steps),
+        history=history,
+    )
