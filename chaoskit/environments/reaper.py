@@ -1,0 +1,172 @@
+"""The run's side of the reaper: a detached process that removes everything of a run when the run ends, however it ends.
+
+It is there instead of Ryuk: it needs no image, and it can undo packet-filter rules on the host, which a container cannot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from chaoskit.environments import sweep
+from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart
+
+START_S = 10.0  # a bare interpreter starts in 20 ms; a starved machine may need a hundred times that
+CLOSE_S = sweep.WITHIN_S + 5.0
+
+
+class Reaper:
+    """Watches over one run. `record` before something is done to a container that is not ours, `forget` when it was undone.
+
+    Calls may come from any thread. Containers, networks and volumes need no record: their label `chaoskit.run` is one. So are
+    processes that were started with the variable `CHAOSKIT_RUN`.
+    """
+
+    def __init__(self, run: str, child: subprocess.Popen[bytes], *, engine_address: str, log: Path | None, records: Path) -> None:
+        self.run = run
+        self.log = log
+        """Where it writes what it did; None when nobody asked for it."""
+        self.records = records
+        self._engine_address = engine_address
+        self._child = child
+        self._lock = threading.Lock()
+
+    @classmethod
+    def start(cls, run: str, *, engine_address: str, log: Path | None = None) -> Self:
+        """Start it and wait until it watches. *engine_address* is `unix:///path` or `tcp://host:port`. Raises `MissingPart`."""
+        try:
+            sweep.Engine(engine_address)
+        except sweep.EngineError as error:
+            raise MissingPart(f"reaper of run {run}: {error}; set DOCKER_HOST to such an address") from error
+        records = records_folder() / f"{run}.jsonl"
+        child = subprocess.Popen(
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                sweep.__file__,
+                run,
+                engine_address,
+                str(records),
+                str(log or os.devnull),
+                str(os.getpid()),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+        reaper = cls(run, child, engine_address=engine_address, log=log, records=records)
+        if reaper._line(START_S) != b"ready\n":
+            child.kill()
+            reaper._end()
+            raise MissingPart(f"reaper of run {run}: {sys.executable} did not start it within {START_S:g} s; nothing was started")
+        return reaper
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def record(self, name: str, *, container: str, commands: Sequence[Sequence[str]], look: Sequence[str]) -> None:
+        """Write down, on the disk before this returns, how *name* is undone in *container*. Raises `CannotInject`.
+
+        Each of *commands* is run on the host; doing them twice must do no harm. *look* ends with 0 while it is there and with
+        1 when it is not. `{pid}` in a word becomes the number of the container's first process at that moment.
+        """
+        line = {
+            "state": "open",
+            "name": name,
+            "container": container,
+            "commands": [list(one) for one in commands],
+            "look": list(look),
+        }
+        try:
+            self._append(line)
+        except OSError as error:
+            raise CannotInject(f"{name}: its undo cannot be written to {self.records} ({error}); nothing was done") from error
+
+    def forget(self, name: str) -> None:
+        """*name* was undone and seen to be gone. Raises `CannotHeal`."""
+        try:
+            self._append({"state": "done", "name": name})
+        except OSError as error:
+            raise CannotHeal(
+                f"{name} was undone, and {self.records} cannot be told ({error}); it will be looked at again"
+            ) from error
+
+    def close(self) -> tuple[str, ...]:
+        """Remove whatever the run left and end the reaper. Returns what that was: () when everything was gone already.
+
+        May be called twice. Blocks up to half a minute, a few milliseconds when nothing is left. Raises `CannotHeal`.
+        """
+        with self._lock:
+            if self._child.stdin is None or self._child.stdin.closed:
+                return ()
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._child.stdin.fileno(), b"close\n")
+            line = self._line(CLOSE_S)
+            self._end()
+        if line:
+            answer = json.loads(line)
+            swept = sweep.Swept(done=answer["done"], problems=answer["problems"])
+        else:  # somebody killed it, so its work is done here
+            swept = sweep.sweep(self.run, sweep.Engine(self._engine_address), self.records)
+        if swept.problems:
+            raise CannotHeal(f"run {self.run}: {swept}; look at it, then: chaoskit gc --run {self.run}")
+        return tuple(swept.done)
+
+    def _append(self, line: object) -> None:
+        with self._lock, self.records.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _line(self, timeout_s: float) -> bytes:
+        """The next line it says; b"" when it ends or says nothing in time."""
+        assert self._child.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        said = b""
+        while not said.endswith(b"\n"):
+            readable, _, _ = select.select([self._child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            data = os.read(self._child.stdout.fileno(), 65536) if readable else b""
+            if not data:
+                return b""
+            said += data
+        return said
+
+    def _end(self) -> None:
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.close()
+        try:
+            self._child.wait(timeout=START_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+        self._child.stdout.close()
+
+
+def records_folder() -> Path:
+    """Where the undo of all runs of this user is written, so that `chaoskit gc` finds it after a crash. Made if need be.
+
+    It holds commands that are run later, by root too: a folder that somebody else could write to is refused.
+    """
+    folder = Path(tempfile.gettempdir()) / f"chaoskit-undo-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o170777 != 0o040700:
+        raise MissingPart(f"{folder}: expected a folder of user {os.geteuid()} that nobody else can write to; remove it")
+    return folder
