@@ -83,6 +83,8 @@ class FakeLink:
     is_cut: bool = False
     is_deaf: bool = False
     delay_s: float = 0.0
+    word: str = "answered"
+    """How a hello ends unless it is cut or late."""
 
     def cut(self, *, direction: str) -> None:
         assert direction in {"both", "requests", "answers"}
@@ -93,11 +95,31 @@ class FakeLink:
         assert jitter_s >= 0
         self.delay_s = 0.0 if self.is_deaf else latency_s
 
+    def refuse(self) -> None:
+        self._turn("refused")
+
+    def reset(self) -> None:
+        self._turn("reset")
+
+    def stall(self, *, direction: str) -> None:
+        assert direction in {"both", "requests", "answers"}
+        self._turn("silent")
+
+    def throttle(self, *, bytes_per_s: int, direction: str) -> None:
+        assert direction in {"both", "requests", "answers"}
+        self.delay_s = 0.0 if self.is_deaf else 100 / bytes_per_s
+
     def restore(self) -> None:
-        self.is_cut, self.delay_s = False, 0.0
+        self.is_cut, self.delay_s, self.word = False, 0.0, "answered"
 
     def answer_s(self, *, timeout_s: float) -> float | None:
-        return None if self.is_cut or self.delay_s > timeout_s else 0.001 + self.delay_s
+        return 0.001 + self.delay_s if self.look(timeout_s=timeout_s) == "answered" else None
+
+    def look(self, *, timeout_s: float) -> str:
+        return "silent" if self.is_cut or self.delay_s > timeout_s else self.word
+
+    def _turn(self, word: str) -> None:
+        self.word = self.word if self.is_deaf else word
 
 
 class FakeEnvironment:
@@ -107,7 +129,7 @@ class FakeEnvironment:
 
     def __init__(self, topology: Topology | None = None, *, ledger: Ledger | None = None) -> None:
         self.topology = topology or fake_topology(ledger=ledger)
-        self.capabilities = frozenset({"kill", "pause", "cut", "slow"})
+        self.capabilities = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
         self.services = {name: FakeService(name) for name in self.topology.service_names}
         self.links_by_name = {f"{s.client} -> {s.service}": FakeLink(f"{s.client} -> {s.service}") for s in self.topology.links}
         self.is_up = False

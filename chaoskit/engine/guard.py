@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from chaoskit.model.errors import Stopped, Unsupported
 from chaoskit.model.experiment import Experiment
@@ -37,10 +37,12 @@ class StopFlag:
 
 
 def check_capabilities(experiment: Experiment, environment: Environment) -> None:
-    """Raises `Unsupported`, naming every fault that this environment cannot do. Nothing is started."""
+    """Raises `Unsupported`, naming every fault that this environment cannot do, and why where it says so. Nothing is started."""
     able = environment.capabilities | LOAD_CAPABILITIES
+    why: Mapping[str, str] = getattr(environment, "lacks", {})  # environments that can do all they ever will have none
     problems = [
-        f"faults[{index}] {injection.fault.kind} needs {', '.join(sorted(missing))}"
+        f"faults[{index}] {injection.fault.kind} needs "
+        + ", ".join(f"{one} ({why[one]})" if one in why else one for one in sorted(missing))
         for index, injection in enumerate(experiment.faults)
         if (missing := injection.fault.needs - able)
     ]

@@ -44,7 +44,7 @@ class ProcessEnvironment:
     """
 
     name = "process"
-    capabilities = frozenset({"kill", "pause", "cut", "slow"})
+    capabilities = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
 
     def __init__(
         self, topology: Topology, *, seed: int, options: Mapping[str, str], logs: Path, directory: Path | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from chaoskit.environments.hello import Address, answer_s
-from chaoskit.environments.toxics import Latency, Stream, Timeout, Toxic
+from chaoskit.environments.hello import Address, answer_s, look
+from chaoskit.environments.toxics import Bandwidth, Latency, ResetPeer, Stall, Stream, Timeout, Toxic
 from chaoskit.environments.toxiproxy import Toxiproxy
 from chaoskit.environments.toxiproxy_wire import ToxiproxyError
 from chaoskit.model.errors import CannotHeal, CannotInject, UsageError
@@ -36,6 +38,7 @@ class ProcessLink:
     """The way from a client to a service through Toxiproxy. `answer_s` may be called from any thread.
 
     `cut` swallows data on connections that stay open; `restore` ends the connections that are there: clients must connect anew.
+    Only after a `stall` they go on.
     """
 
     def __init__(self, spec: LinkSpec, proxies: tuple[PortProxy, ...], toxiproxy: Toxiproxy) -> None:
@@ -57,12 +60,28 @@ class ProcessLink:
         latency_ms, jitter_ms = round(latency_s * 1000), round(jitter_s * 1000)
         self._add(tuple(Latency(stream=one, latency_ms=latency_ms, jitter_ms=jitter_ms) for one in self._streams(direction)))
 
+    def refuse(self) -> None:
+        self._each(lambda proxy: self._toxiproxy.disable(proxy.name))
+
+    def reset(self) -> None:
+        self._add((ResetPeer(stream=Stream.UPSTREAM),))
+        # A connection that was there before the toxic would stay until its next byte.
+        self._each(lambda proxy: self._toxiproxy.disable(proxy.name))
+        self._each(lambda proxy: self._toxiproxy.enable(proxy.name))
+
+    def stall(self, *, direction: str) -> None:
+        self._add(tuple(Stall(stream=stream) for stream in self._streams(direction)))
+
+    def throttle(self, *, bytes_per_s: int, direction: str) -> None:
+        rate_kb_per_s = max(1, round(bytes_per_s / 1000))  # the server counts in thousands
+        self._add(tuple(Bandwidth(stream=stream, rate_kb_per_s=rate_kb_per_s) for stream in self._streams(direction)))
+
     def restore(self) -> None:
         problems = []
         for proxy in self._proxies:
             try:
                 if not self._is_clean(proxy):
-                    self._toxiproxy.heal(proxy.name)
+                    self._release(proxy)
             except (CannotHeal, ToxiproxyError) as error:
                 problems.append(str(error))
         if problems:
@@ -78,6 +97,23 @@ class ProcessLink:
             slowest = max(slowest, answered)
         return slowest
 
+    def look(self, *, timeout_s: float) -> str:
+        """The worst word of its ports, so that one healthy port does not hide another's trouble."""
+        words = [look(proxy.address, proxy.hello, timeout_s=timeout_s / len(self._proxies)) for proxy in self._proxies]
+        return next((word for word in words if word != "answered"), "answered")
+
+    def _release(self, proxy: PortProxy) -> None:
+        """Take everything off. What is only stalled is let go on live connections; where that does not work, they end, too."""
+        with contextlib.suppress(ToxiproxyError):
+            state = self._toxiproxy.read(proxy.name)
+            if state.enabled and not state.foreign and all(isinstance(toxic, Stall) for toxic in state.toxics):
+                for toxic in state.toxics:
+                    self._toxiproxy.remove(proxy.name, toxic.name)
+                if self._is_clean(proxy):
+                    return
+        self._toxiproxy.heal(proxy.name)
+        self._toxiproxy.enable(proxy.name)  # healing leaves a proxy that refuses as it is
+
     def _is_clean(self, proxy: PortProxy) -> bool:
         """Whether there is nothing to undo, so that no connection need end. A server that does not say so counts as not clean."""
         try:
@@ -87,12 +123,15 @@ class ProcessLink:
         return state.enabled and not state.toxics and not state.foreign
 
     def _add(self, toxics: tuple[Toxic, ...]) -> None:
+        for toxic in toxics:
+            self._each(lambda proxy, toxic=toxic: self._toxiproxy.add(proxy.name, toxic))  # type: ignore[misc]  # bound now
+
+    def _each(self, act: Callable[[PortProxy], object]) -> None:
         for proxy in self._proxies:
-            for toxic in toxics:
-                try:
-                    self._toxiproxy.add(proxy.name, toxic)
-                except ToxiproxyError as error:
-                    raise CannotInject(f"link {self.name}: {error}") from error
+            try:
+                act(proxy)
+            except ToxiproxyError as error:
+                raise CannotInject(f"link {self.name}: {error}") from error
 
     def _streams(self, direction: str) -> tuple[Stream, ...]:
         if direction not in STREAMS:

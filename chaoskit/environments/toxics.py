@@ -11,7 +11,7 @@ import difflib
 import enum
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from chaoskit.model.errors import UsageError
@@ -110,7 +110,20 @@ class Bandwidth(Toxic):
 
     def __post_init__(self) -> None:
         Toxic.__post_init__(self)
-        self._require("rate_kb_per_s", lowest=1)  # 0 would be a stall, which is `Timeout`
+        self._require("rate_kb_per_s", lowest=1)  # 0 is `Stall`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall(Toxic):
+    """Hold everything back. Unlike `Timeout` nothing is lost: removed from a live proxy, it lets go of what it held."""
+
+    type: ClassVar[str] = "bandwidth"  # the server has no word of its own for it
+    attribute_names: ClassVar[Mapping[str, str]] = {"rate_kb_per_s": "rate"}
+    rate_kb_per_s: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or f"stall_{Stream(self.stream)}")
+        Toxic.__post_init__(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

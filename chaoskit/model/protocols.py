@@ -18,7 +18,9 @@ from chaoskit.model.verdict import Finding
 class Undo:
     """One act that heals: *verb* on *target*. Doing it twice does no harm; it is complete without any object in memory.
 
-    Services take `start` and `resume`; links (`client -> service`) take `restore`; the load takes `surge`.
+    Services take `start` and `resume`; links (`client -> service`) take `restore`; the load takes `surge`. What only containers
+    suffer (`chaoskit.model.containers`) is undone by `attach`, `resize`, `free-disk`, `unfilter` and `unthrottle`: there `details`
+    names the container, so that a process which knows only the engine can do it.
     """
 
     verb: str
@@ -79,11 +81,26 @@ class Link(Protocol):
     def slow(self, *, latency_s: float, jitter_s: float, direction: str) -> None:
         """Delay everything in *direction*. Raises `CannotInject`."""
 
+    def refuse(self) -> None:
+        """End every connection and refuse new ones at once, as if no process listened. Raises `CannotInject`."""
+
+    def reset(self) -> None:
+        """End every connection, and reset each new one at its first byte. Raises `CannotInject`."""
+
+    def stall(self, *, direction: str) -> None:
+        """Hold back everything in *direction*. On `restore` it goes on where it was: no connection ends. Raises `CannotInject`."""
+
+    def throttle(self, *, bytes_per_s: int, direction: str) -> None:
+        """Let at most so much through, for each connection by itself; whole KB, at least one. Raises `CannotInject`."""
+
     def restore(self) -> None:
-        """Undo `cut` and `slow`. Does nothing if there is nothing to undo. Raises `CannotHeal`."""
+        """Undo all of the above. Does nothing if there is nothing to undo. Raises `CannotHeal`."""
 
     def answer_s(self, *, timeout_s: float) -> float | None:
         """Seconds until the service answers a hello through this link; None if it does not within *timeout_s*."""
+
+    def look(self, *, timeout_s: float) -> str:
+        """How a hello through this link ended: `answered`, `refused`, `reset`, `closed` (an orderly end) or `silent`."""
 
 
 class Environment(Protocol):
@@ -97,7 +114,11 @@ class Environment(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """The verbs it can do: `kill`, `pause`, `cut`, `slow`, … ."""
+        """The verbs it can do: `kill`, `pause`, `cut`, `slow`, `refuse`, `reset`, `stall`, `throttle`, and what containers can do.
+
+        (`crash`, `detach`, `squeeze-cpu`, `squeeze-memory`, `fill-disk`, `packets`, `packet-loss`, `bandwidth`.) An environment may
+        have an attribute `lacks` besides, which says in words what is missing for those it cannot do here.
+        """
 
     def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
         """Start everything; ready means that data was exchanged. On failure everything is taken down again.
@@ -202,8 +223,10 @@ class Fault(Protocol):
 
     kind: ClassVar[str]
     """Its name in documents."""
-    needs: ClassVar[frozenset[str]]
-    """Capabilities that the environment must have."""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Capabilities that the environment must have. Usually a ClassVar; it may depend on the parameters."""
 
     def aim(self, stage: Stage) -> Aim:
         """Resolve targets and say how the fault will be undone. Touches nothing."""
