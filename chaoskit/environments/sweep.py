@@ -255,7 +255,7 @@ def read_records(records: Path | None) -> list[dict[str, object]]:
 def remove_groups(run: str, did: Callable[[str], None]) -> list[str]:
     """Remove the run's own control groups, which the engine makes for containers and leaves behind. Only empty ones can be."""
     problems = []
-    for group in sorted(Path("/sys/fs/cgroup").glob(f"**/{LABEL}-{run}*"), key=lambda path: -len(path.parts)):
+    for group in sorted(Path("/sys/fs/cgroup").glob(f"*/{LABEL}-{run}*")):
         try:
             group.rmdir()
             did(f"removed control group {group}")
