@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from chaoskit.environments import roles
+from chaoskit.environments import owner, roles
 from chaoskit.environments.hello import Address
 from chaoskit.environments.ports import HOST, Ports, is_listening
-from chaoskit.environments.process_link import PortProxy, ProcessLink, link_name
+from chaoskit.environments.proxy_link import PortProxy, ProxyLink, link_name
 from chaoskit.environments.process_service import LOOK_EVERY_S, ProcessPlace, ProcessService, can_map_users
 from chaoskit.environments.programs import provide
 from chaoskit.environments.supervision import Supervisor, SupervisorError
@@ -60,7 +60,7 @@ class ProcessEnvironment:
         self._toxiproxy: Toxiproxy | None = None
         self._toxiproxy_version = ""
         self._services: dict[str, ProcessService] = {}
-        self._links: tuple[ProcessLink, ...] = ()
+        self._links: tuple[ProxyLink, ...] = ()
         self._addresses: dict[tuple[str, str], Address] = {}
         self._proxied: dict[tuple[str, str, str], Address] = {}
 
@@ -80,6 +80,7 @@ class ProcessEnvironment:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._assign_ports()
         self._work = Path(tempfile.mkdtemp(prefix=f"chaoskit-{_plain(self.topology.name)}-", dir=self._directory)).resolve()
+        (self._work / owner.MARK).write_text(owner.new_run())  # for `chaoskit gc`, should the supervisor be killed as well
         self._supervisor = Supervisor(work=self._work, logs=self._logs.resolve(), keep_open=self._ports.descriptors)
         self._start_toxiproxy(is_stopping)
         self._services |= {spec.name: self._service(spec) for spec in self.topology.services}
@@ -197,7 +198,7 @@ class ProcessEnvironment:
                 upstream = self._addresses[spec_.service, port_name]
                 self._toxiproxy.create(name, listen=_text(listen), upstream=_text(upstream))
                 proxies.append(PortProxy(name=name, address=listen, hello=hellos[spec_.service, port_name]))
-            links.append(ProcessLink(spec_, tuple(proxies), self._toxiproxy))
+            links.append(ProxyLink(spec_, tuple(proxies), self._toxiproxy))
         self._links = tuple(links)
 
     def _start_all(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""A link of the process environment: one proxy for each port that the client calls."""
+"""A link of an environment that has a Toxiproxy: one proxy for each port that the client calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PortProxy:
     hello: bytes
 
 
-class ProcessLink:
+class ProxyLink:
     """The way from a client to a service through Toxiproxy. `answer_s` may be called from any thread.
 
     `cut` swallows data on connections that stay open; `restore` ends the connections that are there: clients must connect anew.
@@ -47,7 +47,7 @@ class ProcessLink:
         self._toxiproxy = toxiproxy
 
     def __repr__(self) -> str:
-        return f"ProcessLink({self.name})"
+        return f"ProxyLink({self.name})"
 
     @property
     def name(self) -> str:
