@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chaoskit.model.verdict import Verdict
     from chaoskit.registry import Registry
 
+FAILED = 1
 USAGE = 2
 ABORTED = 4
 ERROR = 5
@@ -177,6 +178,38 @@ def _load(given: argparse.Namespace) -> int:
     return tool.run(given)
 
 
+def _gc(given: argparse.Namespace) -> int:
+    from chaoskit.environments import leftovers
+    from chaoskit.environments.owner import Life
+    from chaoskit.model.errors import CannotHeal
+
+    engine = leftovers.engine_here()
+    if engine is None:
+        print("There is no container engine here; only processes were looked for.")
+    try:
+        found = leftovers.find(engine, run=given.run)
+    except CannotHeal as error:
+        print(error, file=sys.stderr)
+        return ERROR
+    code = FAILED if given.dry_run and found else 0
+    for leftover in found:
+        print(f"run {leftover.run}: {leftover.life.value}")
+        if given.run is None and leftover.life is Life.ELSEWHERE:
+            lines = [*leftover.lines, f"left alone; if it is dead: chaoskit gc --run {leftover.run}"]
+        elif given.dry_run:
+            lines = [f"would be removed: {line}" for line in leftover.lines]
+        else:
+            swept = leftovers.remove(leftover, engine)
+            lines = swept.done or ["nothing was left to undo"]
+            for problem in swept.problems:
+                print(f"could not undo: {problem}", file=sys.stderr)
+                code = ERROR
+        print("".join(f"  {line}\n" for line in lines), end="")
+    if not found:
+        print("Nothing of a dead run is here." if given.run is None else f"Nothing of run {given.run} is here.")
+    return code
+
+
 def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
     from chaoskit.environments.doctor import examine
 
@@ -234,6 +267,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         add_arguments(load)
     schema = add("schema", _schema, "print the JSON Schema of experiment documents, for editors, or of verdict.json")
     schema.add_argument("of", nargs="?", choices=("experiment", "verdict"), default="experiment")
+    gc = add("gc", _gc, "remove what dead runs have left: containers, networks, volumes, rules, processes and folders")
+    gc.epilog = (
+        "Only what carries the id of a run is touched, and only when the process that owned the run is gone. "
+        "exit codes: 0 nothing is left, 1 a dry run has found something, 5 something could not be removed"
+    )
+    gc.add_argument("--run", metavar="RUN", help="this run only, also when its owner cannot be seen from here")
+    gc.add_argument("--dry-run", action="store_true", help="say what would be removed and remove nothing")
     add("doctor", _doctor, "say what this machine can do and what is missing")
     return parser
 

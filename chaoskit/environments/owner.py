@@ -13,6 +13,9 @@ import re
 import secrets
 from pathlib import Path
 
+MARK = ".chaoskit-run"
+"""The file in a folder of ours that says which run it belongs to."""
+
 _ID = re.compile(r"(?P<pid>\d+)-(?P<start>\d+)-(?P<host>[0-9a-f]{8})-[0-9a-f]{6}")
 
 
