@@ -18,20 +18,20 @@ from pathlib import Path
 from chaoskit.environments import owner, roles
 from chaoskit.environments.hello import Address
 from chaoskit.environments.ports import HOST, Ports, is_listening
-from chaoskit.environments.proxy_link import PortProxy, ProxyLink, link_name
-from chaoskit.environments.process_service import LOOK_EVERY_S, ProcessPlace, ProcessService, can_map_users
+from chaoskit.environments.process_service import ProcessPlace, ProcessService, can_map_users
 from chaoskit.environments.programs import provide
+from chaoskit.environments.proxy_link import PortProxy, ProxyLink, link_name
+from chaoskit.environments.starting import LOOK_EVERY_S, start_all, wait_complete, wait_ready
 from chaoskit.environments.supervision import Supervisor, SupervisorError
 from chaoskit.environments.supervisor import is_inside, processes, working_folder
 from chaoskit.environments.toxiproxy import Toxiproxy
-from chaoskit.model.errors import CannotHeal, ChaoskitError, NotReady, Stopped, Unsupported
+from chaoskit.model.errors import CannotHeal, ChaoskitError, Unsupported
 from chaoskit.model.protocols import Link, Service, Undo
-from chaoskit.model.topology import Command, GroupSpec, Ledger, Place, Port, ServiceSpec, Topology, http_hello
+from chaoskit.model.topology import Command, Ledger, Place, Port, ServiceSpec, Topology, http_hello
 
 CUSTOMERS = "customers"
 """The client of links from outside."""
 TOXIPROXY = "toxiproxy"
-GROUP_LOOK_S = 0.2  # a look connects to every member and asks several questions
 SWEEP_S = 5.0  # for the way that is needed only when the supervisor itself was killed
 PORT_CLOSES_S = 2.0  # the kernel closes a dead process's sockets before its number is free; this is for a starved machine
 
@@ -84,9 +84,9 @@ class ProcessEnvironment:
         self._supervisor = Supervisor(work=self._work, logs=self._logs.resolve(), keep_open=self._ports.descriptors)
         self._start_toxiproxy(is_stopping)
         self._services |= {spec.name: self._service(spec) for spec in self.topology.services}
-        self._start_all(is_stopping, say)
+        start_all(self._services, is_stopping=is_stopping, say=say)
         for group in self.topology.groups:
-            self._wait_complete(group, is_stopping, say)
+            wait_complete(group, self._services, self._own_address, is_stopping=is_stopping, say=say)
 
     def down(self) -> None:
         problems = []
@@ -185,7 +185,7 @@ class ProcessEnvironment:
             server.start()
 
         server.launch()
-        self._wait(server, is_stopping)
+        wait_ready(server, is_stopping=is_stopping)
         self._toxiproxy = Toxiproxy(host, port, restart=restart)
         self._toxiproxy_version = f"Toxiproxy {self._toxiproxy.version()}"
         hellos = {(spec.name, port.name): port.hello for spec in self.topology.services for port in spec.ports}
@@ -200,51 +200,6 @@ class ProcessEnvironment:
                 proxies.append(PortProxy(name=name, address=listen, hello=hellos[spec_.service, port_name]))
             links.append(ProxyLink(spec_, tuple(proxies), self._toxiproxy))
         self._links = tuple(links)
-
-    def _start_all(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Start each service as soon as those it comes after answer, so as many as possible at once."""
-        waiting = dict(self._services)
-        starting: dict[str, float] = {}
-        ready: set[str] = set()
-        while len(ready) < len(self._services):
-            _check(is_stopping)
-            for name in [name for name, service in waiting.items() if ready.issuperset(service.spec.after)]:
-                waiting.pop(name).launch()
-                starting[name] = time.monotonic()
-            if not starting:
-                raise NotReady(f"services {', '.join(waiting)} wait for each other or for unknown ones; mend their `after`")
-            for name, since in list(starting.items()):
-                service = self._services[name]
-                if service.is_ready():
-                    ready.add(name)
-                    say(f"{name} answers ({time.monotonic() - since:.1f} s)")
-                    del starting[name]
-                elif time.monotonic() - since > service.spec.ready_within_s:
-                    raise service.late()
-            time.sleep(LOOK_EVERY_S)
-
-    def _wait(self, service: ProcessService, is_stopping: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + service.spec.ready_within_s
-        while not service.is_ready():
-            _check(is_stopping)
-            if time.monotonic() > deadline:
-                raise service.late()
-            time.sleep(LOOK_EVERY_S)
-
-    def _wait_complete(self, group: GroupSpec, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        """Wait until the group can lose its primary; to break it before would test a bank that nobody runs."""
-        start = time.monotonic()
-        while not roles.is_complete(states := roles.read_roles(group, self._own_address)):
-            _check(is_stopping)
-            if time.monotonic() - start > group.complete_within_s:
-                logs = "\n".join(self._services[member].trouble() for member in group.members)
-                raise NotReady(
-                    f"group {group.name} had no primary with a streaming standby within {group.complete_within_s:g} s "
-                    f"({roles.describe(states)}); {logs}"
-                )
-            time.sleep(GROUP_LOOK_S)
-        members = ", ".join(f"{state.member} is {state.role}" for state in states)
-        say(f"{group.name} is complete: {members} ({time.monotonic() - start:.1f} s more)")
 
     def _sweep(self, error: SupervisorError) -> list[str]:
         """What the supervisor would have done, when it was killed: end what works inside our folder, and remove that."""
@@ -274,11 +229,6 @@ class ProcessEnvironment:
         if undo.target not in self._services:
             raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({', '.join(self._services)})")
         return self._services[undo.target]
-
-
-def _check(is_stopping: Callable[[], bool]) -> None:
-    if is_stopping():
-        raise Stopped("asked to stop while the environment was starting; what had been started is ended")
 
 
 def _kill(pid: int) -> None:

@@ -7,20 +7,18 @@ import os
 import pwd
 import shutil
 import subprocess
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaoskit.environments.hello import Address, answer_s
 from chaoskit.environments.programs import provide
+from chaoskit.environments.starting import HELLO_S, wait_ready
 from chaoskit.environments.supervision import Supervisor, SupervisorError
 from chaoskit.environments.supervisor import FROZEN
 from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, MissingPart, NotReady
 from chaoskit.model.topology import Command, ServiceSpec
 
-HELLO_S = 0.25  # for one look: loopback answers in a millisecond, and several services take turns while they start
-LOOK_EVERY_S = 0.05  # short beside any start; PostgreSQL starts a process for every look, also while it is not ready
 NOBODY = 65534  # the kernel's own number for "no user"; nothing of worth belongs to it
 INHERITED = (
     "PATH",
@@ -98,7 +96,7 @@ class ProcessService:
         try:
             if not self._supervisor.processes(self.name):
                 self.launch()
-            self.wait_ready()
+            wait_ready(self)
         except ChaoskitError as error:
             raise CannotHeal(f"service {self.name} did not start again: {error}") from error
 
@@ -130,16 +128,6 @@ class ProcessService:
         if not self._supervisor.processes(self.name):
             raise NotReady(f"service {self.name} ended by itself before it answered; {self.trouble()}")
         return all(answer_s(self._place.own(port.name), port.hello, timeout_s=HELLO_S) is not None for port in self.spec.ports)
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + self.spec.ready_within_s
-        while not self.is_ready():
-            if time.monotonic() > deadline:
-                raise self.late()
-            time.sleep(LOOK_EVERY_S)
-
-    def late(self) -> NotReady:
-        return NotReady(f"service {self.name} did not answer within {self.spec.ready_within_s:g} s; {self.trouble()}")
 
     def trouble(self) -> str:
         """Where its log is and how it ends, for messages."""
