@@ -96,8 +96,8 @@ class ContainerService(Protocol):
     def networks(self) -> tuple[str, ...]:
         """The networks that it is attached to now."""
 
-    def undo_of_squeeze(self) -> Undo:
-        """How its limits will be what they are now, in numbers."""
+    def undo_of_squeeze(self, what: str) -> Undo:
+        """How its limits of *what* (`cpu` or `memory`) will be what they are now, in numbers."""
 
     def squeeze_cpu(self, *, cores: float) -> None:
         """Allow it so much of a core's time."""
