@@ -1,5 +1,6 @@
 """For tests of the engine and of other teams' parts: fakes that obey or refuse, and the contract that holds fake and real alike."""
 
+from chaoskit.testing.contracts import EnvironmentContract, RealEnvironmentContract, heal_all, tiny_topology
 from chaoskit.testing.fakes import (
     FakeEnvironment,
     FakeLedger,
@@ -14,6 +15,7 @@ from chaoskit.testing.fakes import (
 )
 
 __all__ = [
+    "EnvironmentContract",
     "FakeEnvironment",
     "FakeLedger",
     "FakeLink",
@@ -21,7 +23,10 @@ __all__ = [
     "FakeService",
     "FixedChecker",
     "NoFault",
+    "RealEnvironmentContract",
     "SilentProgress",
     "fake_topology",
+    "heal_all",
     "no_journeys",
+    "tiny_topology",
 ]

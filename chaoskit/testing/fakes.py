@@ -54,25 +54,27 @@ class FakeService:
     calls: list[str] = field(default_factory=list)
 
     def kill(self) -> None:
-        self._do("kill", "killed", CannotInject)
+        self._do("kill", {"running": "killed", "paused": "killed"}, CannotInject)
 
     def start(self) -> None:
-        self._do("start", "running", CannotHeal)
+        self._do("start", {"running": "running", "killed": "running"}, CannotHeal)
 
     def pause(self) -> None:
-        self._do("pause", "paused", CannotInject)
+        self._do("pause", {"running": "paused", "paused": "paused"}, CannotInject)
 
     def resume(self) -> None:
-        self._do("resume", "running", CannotHeal)
+        self._do("resume", {"running": "running", "paused": "running", "killed": "killed"}, CannotHeal)
 
     def is_running(self) -> bool:
         return self.state == "running"
 
-    def _do(self, verb: str, state: str, error: type[Exception]) -> None:
+    def _do(self, verb: str, states: Mapping[str, str], error: type[Exception]) -> None:
         self.calls.append(verb)
         if verb in self.refuses:
             raise error(f"{self.name}: {verb} was refused, as the test asked")
-        self.state = state
+        if self.state not in states:
+            raise error(f"{self.name}: {verb} was asked for and it is {self.state}")
+        self.state = states[self.state]
 
 
 @dataclass(slots=True)
@@ -85,6 +87,8 @@ class FakeLink:
     delay_s: float = 0.0
     word: str = "answered"
     """How a hello ends unless it is cut or late."""
+    leads_to: FakeService | None = None
+    """Who answers; None for somebody who always does."""
 
     def cut(self, *, direction: str) -> None:
         assert direction in {"both", "requests", "answers"}
@@ -116,14 +120,19 @@ class FakeLink:
         return 0.001 + self.delay_s if self.look(timeout_s=timeout_s) == "answered" else None
 
     def look(self, *, timeout_s: float) -> str:
-        return "silent" if self.is_cut or self.delay_s > timeout_s else self.word
+        if self.is_cut or self.delay_s > timeout_s or (self.leads_to is not None and self.leads_to.state == "paused"):
+            return "silent"
+        return "refused" if self.leads_to is not None and self.leads_to.state == "killed" else self.word
 
     def _turn(self, word: str) -> None:
         self.word = self.word if self.is_deaf else word
 
 
 class FakeEnvironment:
-    """A system in memory. `services` and `links_by_name` are there for the test to look at and to break."""
+    """A system in memory. `services` and `links_by_name` are there for the test to look at and to break.
+
+    The n-th member of a group has the group's n-th role as long as it runs.
+    """
 
     name = "fake"
 
@@ -131,7 +140,8 @@ class FakeEnvironment:
         self.topology = topology or fake_topology(ledger=ledger)
         self.capabilities = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
         self.services = {name: FakeService(name) for name in self.topology.service_names}
-        self.links_by_name = {f"{s.client} -> {s.service}": FakeLink(f"{s.client} -> {s.service}") for s in self.topology.links}
+        links = [FakeLink(f"{one.client} -> {one.service}", leads_to=self.services[one.service]) for one in self.topology.links]
+        self.links_by_name = {link.name: link for link in links}
         self.is_up = False
         self.undone: list[Undo] = []
         self.up_error: Exception | None = None
@@ -154,30 +164,41 @@ class FakeEnvironment:
         return self.services[self.resolve(name)]
 
     def links(self, one: str, other: str) -> tuple[FakeLink, ...]:
-        names = (f"{one} -> {other}", f"{other} -> {one}")
+        outside = {link.client for link in self.topology.links} - set(self.services)
+        ends = [name if name in outside else self.resolve(name) for name in (one, other)]
+        names = (" -> ".join(ends), " -> ".join(reversed(ends)))
         return tuple(self.links_by_name[name] for name in names if name in self.links_by_name)
 
     def resolve(self, name: str) -> str:
-        if name not in self.services:
-            raise Unsupported(f"{name!r} is no service of the fake environment")
-        return name
+        if name in self.services:
+            return name
+        group = self.topology.group_of(name.partition(".")[0])
+        roles = dict(zip(group.roles, group.members, strict=False)) if group is not None else {}
+        holder = roles.get(name.partition(".")[2])
+        if holder is None or not self.services[holder].is_running():
+            raise Unsupported(f"{name!r} is no service of the fake environment, or a role that nobody has now")
+        return holder
 
     def undo(self, undo: Undo) -> None:
         self.undone.append(undo)
-        if undo.verb == "restore":
+        if undo.verb == "restore" and undo.target in self.links_by_name:
             self.links_by_name[undo.target].restore()
-        else:
+        elif undo.verb in {"start", "resume"} and undo.target in self.services:
             getattr(self.services[undo.target], undo.verb)()
+        else:
+            raise CannotHeal(f"undo {undo.verb!r} of {undo.target!r}: the fake environment has no such thing")
 
     def address(self, service: str, port: str) -> tuple[str, int]:
-        assert service in self.services, f"{service!r} ({port}) is no service of the fake environment"
+        ports = {(spec.name, one.name) for spec in self.topology.services for one in spec.ports}
+        if (service, port) not in ports:
+            raise Unsupported(f"{service}:{port} is not an address of the fake environment")
         return ("127.0.0.1", 9)
 
     def ledger(self) -> Ledger | None:
         return self._ledger
 
     def facts(self) -> Mapping[str, str]:
-        return {"fake": "1"}
+        return {"environment": self.name}
 
 
 class FakeLoad:
