@@ -61,7 +61,11 @@ def _attach(container: Container, undo: Undo) -> None:
     network = container.client.networks.get(undo.details["network"])
     aliases, address = json.loads(undo.details["aliases"]), undo.details["address"]
     container.reload()
-    if network.name not in container.attrs["NetworkSettings"]["Networks"]:
+    endpoint = container.attrs["NetworkSettings"]["Networks"].get(network.name)
+    if endpoint is not None and container.status == "running" and endpoint["IPAddress"] != address:
+        network.disconnect(container, force=True)  # the engine keeps an endpoint without an address when a connect has failed
+        endpoint = None
+    if endpoint is None:
         if network.name == "bridge":  # the engine's own network takes neither names nor addresses
             network.connect(container)
         else:
