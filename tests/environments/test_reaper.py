@@ -18,7 +18,7 @@ from chaoskit.environments import docker_engine, owner, sweep
 from chaoskit.environments.reaper import Reaper, records_folder
 from chaoskit.model.errors import CannotHeal, MissingPart
 
-ENGINE = docker_engine.DEFAULT_SOCKET
+ENGINE = docker_engine.engine_address()
 IMAGE = "chaoskit-test-sleep"
 
 
@@ -128,8 +128,8 @@ def test_a_run_that_left_nothing_is_told_from_one_that_could_not_be_undone(clien
 RUNNER = """
 import os, subprocess, sys, time
 from chaoskit.environments.reaper import Reaper
-run, log = sys.argv[1:]
-reaper = Reaper.start(run, engine_address="unix:///var/run/docker.sock", log=__import__("pathlib").Path(log))
+run, log, engine = sys.argv[1:]
+reaper = Reaper.start(run, engine_address=engine, log=__import__("pathlib").Path(log))
 child = subprocess.Popen(["sleep", "600"], env={**os.environ, "CHAOSKIT_RUN": run}, start_new_session=True)
 if os.fork() == 0:  # a forked copy keeps the reaper's input open
     time.sleep(60)
@@ -143,7 +143,9 @@ time.sleep(600)
 def test_nothing_of_a_killed_run_is_left(client, image, run, tmp_path, wait_until, is_alive):
     """Also when a forked copy of it lives on."""
     log = tmp_path / "reaper.log"
-    runner = subprocess.Popen([sys.executable, "-c", RUNNER, run, str(log)], stdout=subprocess.PIPE, text=True, process_group=0)
+    runner = subprocess.Popen(
+        [sys.executable, "-c", RUNNER, run, str(log), ENGINE], stdout=subprocess.PIPE, text=True, process_group=0
+    )
     try:
         reaper, child = map(int, runner.stdout.readline().split())
         start_all(client, image, run)

@@ -1,0 +1,137 @@
+"""How `make test` comes by a container engine, with a stand-in for dockerd that answers and nothing more."""
+
+import importlib.util
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+spec = importlib.util.spec_from_file_location("engine_for_tests", Path(__file__).with_name("engine.py"))
+engine = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(engine)
+
+DOCKERD = f"""#!{sys.executable}
+import http.server, os, socketserver, sys
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+if os.environ.get("FAKE_DOCKERD_DIES"):
+    sys.exit("no cgroups here")
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{{}}")
+    def address_string(self):
+        return ""
+socketserver.UnixStreamServer(given["--host"].removeprefix("unix://"), Answer).serve_forever()
+"""
+ASK = f"""
+import json, os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import engine
+address = os.environ.get("DOCKER_HOST", "")
+if address:
+    engine.answers(address)
+print(json.dumps({{"address": address, "reason": os.environ.get("CHAOSKIT_NO_ENGINE", "")}}))
+sys.exit(int(sys.argv[1]))
+"""
+NOBODY = "unix:///no/such/socket"
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """A machine where everything is installed and where nobody has chosen an engine."""
+    for name in (*engine.PACKAGES, "cgroupfs-mount"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(DOCKERD if name == "dockerd" else "#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT", engine.NO_ENGINE):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def ask(capfd):
+    def ask(code=0, address=NOBODY):
+        assert engine.main([sys.executable, "-c", ASK, str(code)], address=address) == code
+        out, err = capfd.readouterr()
+        return json.loads(out), err
+
+    return ask
+
+
+only_root_on_debian = pytest.mark.skipif(
+    bool(engine.why_not_started()) or shutil.which("setpriv") is None, reason="an engine is started by root on Debian only"
+)
+
+
+@only_root_on_debian
+@pytest.mark.parametrize("code", [0, 3])
+def test_an_engine_is_started_for_the_command_and_ended_with_it(ask, code, tmp_path):
+    seen, said = ask(code)
+    folder = Path(seen["address"].removeprefix("unix://")).parent
+    assert folder.name.startswith("chaoskit-engine-")
+    assert not folder.exists()
+    assert list(engine.processes_naming(str(folder))) == []
+    assert (tmp_path / "cache" / "chaoskit" / "engine").is_dir()
+    assert said.splitlines()[-1] == "engine: the container engine was ended"
+
+
+@only_root_on_debian
+def test_an_engine_that_does_not_come_up_is_the_reason_and_the_command_runs(ask, monkeypatch):
+    monkeypatch.setenv("FAKE_DOCKERD_DIES", "1")
+    seen, said = ask()
+    assert seen["address"] == ""
+    assert "its log ends: no cgroups here" in seen["reason"]
+    assert seen["reason"] in said
+
+
+@only_root_on_debian
+def test_it_is_ended_when_we_are_killed(tmp_path):
+    code = ASK.replace("sys.exit(", "sys.stdout.flush(); import time; time.sleep(")
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", code, "60"]
+    script = (
+        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; import engine; engine.main({command!r}, address={NOBODY!r})"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    address = json.loads(child.stdout.readline())["address"]
+    folder = str(Path(address.removeprefix("unix://")).parent)
+    (dockerd,) = engine.processes_naming(folder)
+    end = os.pidfd_open(dockerd)
+    child.kill()
+    child.wait()
+    child.stdout.close()
+    assert select.select([end], [], [], 10)[0]
+    os.close(end)
+    shutil.rmtree(folder)
+
+
+def test_an_engine_that_answers_is_used_and_left_alone(ask, tmp_path):
+    address = f"unix://{tmp_path}/own.sock"
+    child = subprocess.Popen([tmp_path / "bin" / "dockerd", "--host", address], stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / "own.sock").exists():
+            assert child.poll() is None
+        seen, said = ask(address=address)
+        assert seen == {"address": "", "reason": ""}
+        assert said == f"engine: using the container engine that answers at {address}\n"
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_an_engine_that_somebody_has_named_is_not_replaced_by_another(monkeypatch, capfd, variable):
+    monkeypatch.setenv(variable, NOBODY)
+    assert engine.main([sys.executable, "-c", ASK.replace("if address:", "if False:"), "0"], address=NOBODY) == 0
+    seen = json.loads(capfd.readouterr().out)
+    assert seen["address"] == (NOBODY if variable == "DOCKER_HOST" else "")
+    assert f"none was started: {variable} names one" in seen["reason"]
