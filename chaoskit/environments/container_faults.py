@@ -53,8 +53,12 @@ class ContainerFaults:
     A service class takes these methods by inheriting from this one. It keeps no state.
     """
 
-    name: str
     container: Container
+
+    @property
+    def name(self) -> str:
+        """The service's."""
+        raise NotImplementedError
 
     def crash(self) -> None:
         pid = running_pid(self.container)

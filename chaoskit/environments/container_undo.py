@@ -63,7 +63,12 @@ def _attach(container: Container, undo: Undo) -> None:
     container.reload()
     endpoint = container.attrs["NetworkSettings"]["Networks"].get(network.name)
     if endpoint is not None and container.status == "running" and endpoint["IPAddress"] != address:
-        network.disconnect(container, force=True)  # the engine keeps an endpoint without an address when a connect has failed
+        # After a connect that failed, the engine lists an endpoint which it does not have.
+        try:
+            network.disconnect(container, force=True)
+        except docker.errors.APIError as error:
+            if "is not connected" not in str(error):
+                raise
         endpoint = None
     if endpoint is None:
         if network.name == "bridge":  # the engine's own network takes neither names nor addresses

@@ -26,8 +26,11 @@ class Target(ContainerFaults):
 
     def __init__(self, container, network):
         self.container = container
-        self.name = container.labels["chaoskit.service"]
         self.network = network
+
+    @property
+    def name(self):
+        return self.container.labels["chaoskit.service"]
 
     @property
     def address(self):
