@@ -46,7 +46,10 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "no-overdraft": "chaoskit.checkers.money.no_overdraft:NoOverdraft",
     },
     "environments": {"bank": "chaoskit.bank.topology:topology"},
-    "places": {"process": "chaoskit.environments.process:ProcessEnvironment"},
+    "places": {
+        "process": "chaoskit.environments.process:ProcessEnvironment",
+        "docker": "chaoskit.environments.docker:DockerEnvironment",
+    },
     "profiles": dict.fromkeys(("steady", "lebaran"), "chaoskit.loads.profile:steps_of"),
     "probes": {"role": "chaoskit.probes.role:Role", "host": "chaoskit.probes.host:Host"},
 }

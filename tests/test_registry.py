@@ -78,7 +78,7 @@ def test_experiments_are_found_by_name():
         ("faults", "kil", r"'kil' is not a fault \(kill, latency, partition, pause, saturate\)\. Did you mean 'kill'\?"),
         ("checks", "At_Most_Once", r"Did you mean 'at-most-once'\?"),
         ("environments", "bnak", r"'bnak' is not an environment \(bank\)\. Did you mean 'bank'\?"),
-        ("places", "moon", r"'moon' is not a place \(process\)$"),
+        ("places", "moon", r"'moon' is not a place \(docker, process\)$"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest_one(kind, name, message):

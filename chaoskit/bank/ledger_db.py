@@ -1,7 +1,8 @@
 """The database tier of the bank: two PostgreSQL nodes under Patroni, which decides by a lease in etcd who is primary.
 
 The nodes announce to each other the address of their link, so that replication, rewind and Patroni's own questions can be cut.
-The database `bank` (user `postgres`, no password on loopback) is made with the cluster, shortly after the first node answers.
+The database `bank` (user `postgres`, no password on loopback or in the run's network) is made with the cluster, shortly after the
+first node answers.
 `current_setting('bank.node')` tells which node served a query.
 """
 
@@ -73,6 +74,8 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
     peer = next(node for node in NODES if node != place.service)
     defect = place.options.get("defect", "none")
     is_synchronous = defect != ASYNC_REPLICATION
+    # Without passwords: whoever is on loopback, or in the private network of the run, may come in.
+    near = "127.0.0.1/32" if place.own("postgres")[0] == "127.0.0.1" else "samenet"
     create = place.write("create_database.sh", f'exec "{programs / "psql"}" -X -q -d "$1" -c "CREATE DATABASE {DATABASE}"\n')
     return {
         "scope": GROUP,
@@ -97,7 +100,7 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
             "bin_dir": str(programs),
             "pgpass": str(place.directory / "pgpass"),
             "authentication": {"superuser": {"username": USER}, "replication": {"username": "replicator"}},
-            "pg_hba": ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"],
+            "pg_hba": [f"host all all {near} trust", f"host replication all {near} trust"],
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],
             "parameters": {
                 "unix_socket_directories": "",

@@ -1,6 +1,6 @@
 # The bank's services: Debian's Python, and what the services import.
-ARG PYTHON_IMAGE
-FROM ${PYTHON_IMAGE}
+ARG BASE
+FROM ${BASE}
 COPY site /opt/chaoskit
 # Compiled once here, or every container would do it at every start.
 RUN python3 -m compileall -q /opt/chaoskit

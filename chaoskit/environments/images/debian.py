@@ -15,6 +15,7 @@ from chaoskit.model.errors import MissingPart, Stopped
 
 REPOSITORY, TAG = "debian", "bookworm-slim"
 MAKE_WITHIN_S = 300.0  # 25 s with a near archive
+MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 NOT_NEEDED = ("doc", "man", "info", "locale", "groff", "lintian")
 
 
@@ -46,7 +47,9 @@ def _make(engine: Engine, why: str, is_stopping: Callable[[], bool]) -> None:
         )
     with tempfile.TemporaryDirectory(prefix="chaoskit-debian-") as folder:
         archive, log = Path(folder) / "debian.tar", Path(folder) / "log"
-        argv = [program, "--variant=minbase", "--quiet"]
+        argv = [program, "--variant=apt", "--quiet"]
+        # A merged /usr from the start, or the package that merges it later brings all of Perl: 45 MB.
+        argv += [f"--hook-dir={MERGED_USR}", "--include=usr-is-merged"] if MERGED_USR.exists() else []
         argv += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in NOT_NEEDED]
         argv += ["--dpkgopt=path-include=/usr/share/doc/*/copyright", TAG.partition("-")[0], str(archive)]
         with log.open("w") as output:

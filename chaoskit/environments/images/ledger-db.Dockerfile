@@ -1,7 +1,7 @@
 # The bank's database: PostgreSQL 18 and etcd from the same packages that child processes use, under Patroni.
 # No LLVM is in it, and the build leaves out what a server does not need.
-ARG PYTHON_IMAGE
-FROM ${PYTHON_IMAGE}
+ARG BASE
+FROM ${BASE}
 COPY postgresql /opt/postgresql
 COPY etcd patroni /usr/local/bin/
 COPY site /opt/chaoskit

@@ -1,0 +1,310 @@
+"""What every environment of containers stands on: one run's network, its Toxiproxy, fixed ports of this machine, and its removal.
+
+All addresses are static and all names are in the containers' hosts files, so no look-up ever leaves a container: a name that the
+engine does not know any more is asked for elsewhere, and that can take ten seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import ipaddress
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaoskit.environments import owner
+from chaoskit.environments.docker_engine import Engine, connect
+from chaoskit.environments.hello import Address, answer_s
+from chaoskit.environments.images import Image
+from chaoskit.environments.ports import HOST, Ports
+from chaoskit.environments.proxy_link import PortProxy, ProxyLink
+from chaoskit.environments.reaper import Reaper
+from chaoskit.environments.starting import LOOK_EVERY_S, check
+from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.environments.toxiproxy_wire import ToxiproxyUnreachable
+from chaoskit.model.errors import CannotHeal, MissingPart, NotReady
+from chaoskit.model.topology import LinkSpec, http_hello
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.networks import Network
+
+TOXIPROXY = "toxiproxy"
+FOLDER = Path("/var/lib/chaoskit")
+"""Where a service's own folder is, inside its container."""
+NOBODY = 65534  # Debian's user without rights; it has a name, which initdb asks for
+MEMORY = 1 << 30  # ten times what the largest service of the bank needs. A number, since "unlimited" cannot be restored
+CPU_SHARES = 1024  # one ordinary process's weight, for each container
+READY_WITHIN_S = 20.0  # a tenth of a second on a quiet machine
+ROUTED_S = 1.0  # it has just answered through its published port
+NETWORK_TRIES = 5  # somebody else may take the range that was free a moment ago
+CGROUP_V1 = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A way through Toxiproxy: it listens at *port*, inside the network and on this machine alike, and calls *upstream*."""
+
+    name: str
+    port: int
+    upstream: Address
+    hello: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What a container of ours is made of."""
+
+    image: str
+    argv: tuple[str, ...]
+    address: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] | None = None
+    """What its folder begins with; None for one that has no folder."""
+    published: tuple[int, ...] = ()
+
+
+class Stack:
+    """One run's containers and what they share. *open* and *close* in this order; `close` may be called at any time and twice."""
+
+    def __init__(self, *, allow_remote: bool = False) -> None:
+        self.run = owner.new_run()
+        self.ports = Ports()
+        self.containers: dict[str, Container] = {}
+        self._allow_remote = allow_remote
+        self._engine: Engine | None = None
+        self._network: Network | None = None
+        self._subnet = ipaddress.ip_network("10.0.0.0/24")
+        self._reaper: Reaper | None = None
+        self._toxiproxy: Toxiproxy | None = None
+        self._has_weight = False
+        self._is_routed = False
+        """Whether this machine reaches containers by their own addresses: not so with an engine in a virtual machine."""
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None:
+            self._engine = connect(allow_remote=self._allow_remote)
+        return self._engine
+
+    @property
+    def toxiproxy(self) -> Toxiproxy:
+        assert self._toxiproxy is not None, "the stack is not open"
+        return self._toxiproxy
+
+    @property
+    def network(self) -> Network:
+        assert self._network is not None, "the stack is not open"
+        return self._network
+
+    @property
+    def reaper(self) -> Reaper:
+        assert self._reaper is not None, "the stack is not open"
+        return self._reaper
+
+    @property
+    def group(self) -> str | None:
+        """The control group that all containers share; None where each has a weight of its own."""
+        return f"/chaoskit-{self.run}" if self.engine.has_cgroup_parents else None
+
+    def open(self, *, logs: Path | None) -> None:
+        """Start the reaper and make the network. Raises `MissingPart` when there is no engine to do it."""
+        self._reaper = Reaper.start(self.run, engine_address=self.engine.address, log=None if logs is None else logs / "reaper.log")
+        self._network = self._make_network()
+
+    def address(self, number: int) -> str:
+        """The static address of the container with this number, from 0."""
+        return str(self._subnet[number + 2])  # the first one is the engine's own
+
+    def hosts(self, names: Mapping[str, str]) -> dict[str, str]:
+        """Every container's hosts entries."""
+        return {TOXIPROXY: self.address(0), **names}
+
+    def start_toxiproxy(self, image: Image, entries: tuple[Entry, ...], *, is_stopping: Callable[[], bool]) -> None:
+        """Start the one Toxiproxy, publish its ports on loopback only, and make a way for each of *entries*."""
+        (control,) = self._take(1)
+        address = self.address(0)
+        launch = Launch(
+            image=image.id,
+            argv=("-host", address, "-port", str(control)),
+            address=address,
+            published=(control, *(entry.port for entry in entries)),
+        )
+        container = self.create(TOXIPROXY, launch, hosts={})
+        container.start()
+
+        def restart() -> None:
+            container.restart(timeout=0)
+            self._wait_toxiproxy(container, toxiproxy, lambda: False)
+
+        toxiproxy = Toxiproxy(HOST, control, restart=restart)
+        self._wait_toxiproxy(container, toxiproxy, is_stopping)
+        self._is_routed = answer_s((address, control), http_hello("/version"), timeout_s=ROUTED_S) is not None
+        for entry in entries:
+            toxiproxy.create(entry.name, listen=f"{address}:{entry.port}", upstream=f"{entry.upstream[0]}:{entry.upstream[1]}")
+        self._toxiproxy = toxiproxy
+
+    def link(self, spec: LinkSpec, entries: tuple[Entry, ...]) -> ProxyLink:
+        """The link whose ways are *entries*. Hellos go the way that its client goes.
+
+        A published port is accepted by the engine's own proxy, which closes what nobody takes: a refusal is not seen through it.
+        """
+        host = self.address(0) if spec.client in self.containers and self._is_routed else HOST
+        proxies = (PortProxy(name=entry.name, address=(host, entry.port), hello=entry.hello) for entry in entries)
+        return ProxyLink(spec, tuple(proxies), self.toxiproxy)
+
+    def create(self, name: str, launch: Launch, *, hosts: Mapping[str, str]) -> Container:
+        """Make a container, which is not started. May be called from any thread."""
+        import docker
+
+        client = self.engine.client
+        networking = {self.network.name: client.api.create_endpoint_config(aliases=[name], ipv4_address=launch.address)}
+        try:
+            container = client.containers.create(
+                launch.image,
+                list(launch.argv),
+                name=f"chaoskit-{self.run}-{name}",
+                hostname=name,
+                labels=self.engine.labels(self.run, name),
+                environment=dict(launch.variables),
+                user=f"{NOBODY}:{NOBODY}",
+                init=True,  # a first process that reaps and passes signals on, which none of the services does
+                extra_hosts=dict(hosts),
+                ports={f"{port}/tcp": (HOST, port) for port in launch.published},
+                mem_limit=MEMORY,
+                memswap_limit=MEMORY,
+                network=self.network.name,
+                networking_config=networking,
+                detach=True,
+                **({"cgroup_parent": self.group} if self.group else {}),
+            )
+            self.containers[name] = container
+            if launch.files is not None:
+                container.put_archive("/", _archive(FOLDER / name, launch.files))
+        except (docker.errors.DockerException, OSError) as error:
+            raise NotReady(f"service {name}: its container could not be made from {launch.image}: {error}") from error
+        return container
+
+    def weigh(self) -> None:
+        """Give all containers together the weight of as many ordinary processes as they are, where they would share that of one."""
+        if self.group is None:
+            return
+        path = CGROUP_V1 / "cpu" / self.group.lstrip("/") / "cpu.shares"
+        with contextlib.suppress(OSError):  # not root, or an engine in another machine: `facts` says that it was not done
+            path.write_text(str(CPU_SHARES * len(self.containers)))
+            self._has_weight = True
+
+    def facts(self) -> Mapping[str, str]:
+        weight = "each container by itself"
+        if self.group is not None:
+            weight = f"{CPU_SHARES} for each of {len(self.containers)} containers" if self._has_weight else "one process's for all"
+        return {**self.engine.facts(), "cpu weight": weight}
+
+    def usage(self) -> Mapping[str, str]:
+        """CPU time and throttling of all containers together since their start; {} where that cannot be read."""
+        if self._engine is None or self.group is None:
+            return {}
+        found = {}
+        for controller, name in (("cpuacct", "cpuacct.usage"), ("cpu", "cpu.stat"), ("memory", "memory.max_usage_in_bytes")):
+            path = CGROUP_V1 / controller / self.group.lstrip("/") / name
+            with contextlib.suppress(OSError):
+                found[name] = " ".join(path.read_text().split())
+        return found
+
+    def close(self) -> None:
+        """Remove everything and see that it is gone. Raises `CannotHeal` with what is left."""
+        import docker
+
+        problems = []
+        for name, container in reversed(self.containers.items()):
+            try:
+                container.remove(force=True, v=True)
+            except docker.errors.NotFound:
+                continue  # somebody was faster, which is as good
+            except (docker.errors.DockerException, OSError) as error:
+                problems.append(f"container {name}: {error}")
+        if self._network is not None:
+            try:
+                self._network.remove()
+            except docker.errors.NotFound:
+                pass  # as good
+            except (docker.errors.DockerException, OSError) as error:
+                problems.append(f"network {self._network.name}: {error}")
+            self._network = None
+        if self._reaper is not None:
+            try:
+                self._reaper.close()  # it looks whether anything is left, and tries again
+                problems.clear()
+            except CannotHeal as error:
+                problems.append(str(error))
+        self.containers.clear()
+        self.ports.close()
+        if self._engine is not None:
+            self._engine.client.close()
+        if problems:
+            raise CannotHeal("; ".join(problems))
+
+    def _take(self, count: int) -> tuple[int, ...]:
+        return tuple(self.ports.take() for _ in range(count))
+
+    def _make_network(self) -> Network:
+        """A network whose range the engine chooses, asked for again by name: static addresses need one that was asked for."""
+        import docker
+        from docker.types import IPAMConfig, IPAMPool
+
+        networks, name, labels = self.engine.client.networks, f"chaoskit-{self.run}", self.engine.labels(self.run)
+        problem: Exception | None = None
+        for _ in range(NETWORK_TRIES):
+            try:
+                draft = networks.create(name, driver="bridge", labels=labels)
+                draft.reload()
+                subnet = draft.attrs["IPAM"]["Config"][0]["Subnet"]
+                draft.remove()
+                ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+                network = networks.create(name, driver="bridge", labels=labels, ipam=ipam)
+            except (docker.errors.DockerException, OSError) as error:
+                problem = error
+                continue
+            self._subnet = ipaddress.ip_network(subnet)
+            return network
+        raise MissingPart(f"no network for containers could be made: {problem}; remove networks that nobody uses") from problem
+
+    def _wait_toxiproxy(self, container: Container, toxiproxy: Toxiproxy, is_stopping: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_WITHIN_S
+        while True:
+            check(is_stopping)
+            try:
+                toxiproxy.version()
+            except ToxiproxyUnreachable as error:
+                if time.monotonic() > deadline:
+                    log = container.logs(tail=8).decode(errors="replace")
+                    raise NotReady(
+                        f"Toxiproxy did not answer within {READY_WITHIN_S:g} s: {error}; its log ends:\n{log}"
+                    ) from error
+            else:
+                return
+            time.sleep(LOOK_EVERY_S)
+
+
+def _archive(folder: Path, files: Mapping[str, str]) -> bytes:
+    """The files as the engine takes them, owned by the service and closed to others."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for path, mode, content in (
+            (folder, 0o700, None),
+            *((folder / name, 0o600, text.encode()) for name, text in files.items()),
+        ):
+            entry = tarfile.TarInfo(str(path).lstrip("/"))
+            entry.mode, entry.uid, entry.gid = mode, NOBODY, NOBODY
+            entry.mtime = int(time.time())
+            if content is None:
+                entry.type = tarfile.DIRTYPE
+                archive.addfile(entry)
+            else:
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+    return data.getvalue()
