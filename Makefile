@@ -1,5 +1,5 @@
 # `make` alone lists the targets. Everything the checkout needs goes into .venv/; nothing is installed elsewhere
-# except Toxiproxy, which is built once into the user's cache folder.
+# except Toxiproxy, which is built once into the user's cache folder, and, by `make test` as root on Debian, a container engine.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -10,7 +10,7 @@ READY := .venv/.ready
 SEED ?=
 FAILOVER := experiments/database_failover.chaos.yaml
 
-.PHONY: help setup demo test unit check format bench clean distclean
+.PHONY: help setup demo test suite unit check images format bench clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
@@ -33,6 +33,10 @@ test: $(READY) ## everything: checks, unit tests and whole experiments on real s
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/engine.py $(MAKE) --no-print-directory suite
+
+suite: $(READY)
+	@test -n "$$CHAOSKIT_NO_ENGINE" || $(MAKE) --no-print-directory images
 	$(BIN)/python -m pytest
 
 unit: $(READY) ## the quick tests only
@@ -43,6 +47,9 @@ check: $(READY) ## lint, format, strict types, architecture and unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m 'not whole'
+
+images: $(READY) ## build the images of the bank, its database and Toxiproxy
+	$(BIN)/python -m chaoskit.environments.images
 
 format: $(READY) ## put the code into its standard form
 	$(BIN)/ruff format .

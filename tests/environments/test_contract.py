@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from chaoskit.environments.docker import DockerEnvironment
 from chaoskit.environments.process import ProcessEnvironment
 from chaoskit.testing import EnvironmentContract, FakeEnvironment, FakeService, RealEnvironmentContract, heal_all, tiny_topology
 
@@ -48,6 +49,12 @@ class TestFake(EnvironmentContract):
 
 class TestProcess(RealEnvironmentContract):
     kind = ProcessEnvironment
+
+
+@pytest.mark.docker
+@pytest.mark.whole
+class TestDocker(RealEnvironmentContract):
+    kind = DockerEnvironment
 
 
 class Immortal(FakeEnvironment):
