@@ -29,6 +29,7 @@ RUN_VARIABLE = "CHAOSKIT_RUN"
 WITHIN_S = 25.0  # a run that was killed has left nothing 30 s later: this, and up to PARENT_CHECK_S before it is noticed
 CALL_S = 10.0  # the engine takes 0.3 s to remove a container, and ten times that on a starved machine
 COMMAND_S = 5.0  # one rule is deleted in 0.1 s
+GROUPS_S = 2.0  # the kernel lets go of a group within milliseconds of its last process
 SETTLE_S = 1.0  # a container whose creation the engine had begun for a killed client appears within this
 AGAIN_S = 0.2  # between two tries; the engine needs this long to let go of a network after its last container
 PARENT_CHECK_S = 0.5  # a forked copy of the run may keep our input open after its death; the parent's number tells all the same
@@ -255,14 +256,22 @@ def read_records(records: Path | None) -> list[dict[str, object]]:
 def remove_groups(run: str, did: Callable[[str], None]) -> list[str]:
     """Remove the run's own control groups, which the engine makes for containers and leaves behind. Only empty ones can be."""
     problems = []
-    for group in sorted(Path("/sys/fs/cgroup").glob(f"*/{LABEL}-{run}*")):
-        try:
-            group.rmdir()
-            did(f"removed control group {group}")
-        except FileNotFoundError:
-            continue  # the engine was faster
-        except OSError as error:
-            problems.append(f"control group {group}: {error}")
+    deadline = time.monotonic() + GROUPS_S
+    for group in sorted(Path("/sys/fs/cgroup").glob(f"*/{LABEL}-{run}")):
+        while group.exists():  # the same one may be there by two names
+            try:
+                group.rmdir()
+                did(f"removed control group {group}")
+            except FileNotFoundError:
+                break
+            except PermissionError:
+                did(f"left the empty control group {group}, which only root can remove and which does no harm")
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    problems.append(f"control group {group}: {error}")
+                    break
+                time.sleep(AGAIN_S)
     return problems
 
 
