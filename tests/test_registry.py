@@ -75,7 +75,7 @@ def test_experiments_are_found_by_name():
 @pytest.mark.parametrize(
     "kind, name, message",
     [
-        ("faults", "kil", r"'kil' is not a fault \(kill, latency, partition, pause, saturate\)\. Did you mean 'kill'\?"),
+        ("faults", "kil", r"'kil' is not a fault \(bandwidth, crash, .*, stall\)\. Did you mean 'kill'\?"),
         ("checks", "At_Most_Once", r"Did you mean 'at-most-once'\?"),
         ("environments", "bnak", r"'bnak' is not an environment \(bank\)\. Did you mean 'bank'\?"),
         ("places", "moon", r"'moon' is not a place \(docker, process\)$"),

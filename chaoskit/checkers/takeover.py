@@ -13,7 +13,7 @@ from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import FaultRecord, History, Operation, Outcome, Sample
 from chaoskit.model.verdict import Finding, Result
 
-_TAKES_AWAY = frozenset({"kill", "pause"})
+_TAKES_AWAY = frozenset({"kill", "pause", "crash", "detach"})
 """Kinds of fault after which a primary is surely gone."""
 
 _SamplesByMember = Mapping[str, Sequence[Sample]]
@@ -23,9 +23,9 @@ _SamplesByMember = Mapping[str, Sequence[Sample]]
 class Takeover:
     """Another member of the group answered writes soon after the primary was hit, and the old primary took none.
 
-    Proves: for every fault that killed or paused the group's primary (where none did, for the first partition that touched it), an
-    operation that moves money was answered by another member within `within` of the injection, and no look at the old primary
-    afterwards found it taking writes while another member was primary.
+    Proves: for every fault that killed, paused or detached the group's primary (where none did, for the first partition that
+    touched it), an operation that moves money was answered by another member within `within` of the injection, and no look at the
+    old primary afterwards found it taking writes while another member was primary.
     Sound because the answer itself says which member did the work (`served_by`), roles come from looks at every member, and an old
     primary is accused only between two looks that both found the other one primary.
     Cannot see: writes that the old primary took between two looks, or in a place where no probe could reach it (`ack-durable` and

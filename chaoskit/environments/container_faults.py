@@ -97,6 +97,7 @@ class ContainerFaults:
                 details={
                     "container": self.container.id,
                     "network": endpoints[name]["NetworkID"],
+                    "name": name,
                     # The engine adds the container's own short id by itself.
                     "aliases": json.dumps([one for one in endpoints[name].get("Aliases") or () if one != self.container.id[:12]]),
                     "address": endpoints[name]["IPAddress"],
@@ -119,7 +120,9 @@ class ContainerFaults:
         running_pid(self.container)
         before = self.container.attrs["HostConfig"]
         settings = {key: str(before.get(key) or 0) for key in SETTINGS[what]}
-        return Undo(verb="resize", target=self.name, details={"container": self.container.id, **settings})
+        pressure = self.cpu_pressure(cores=0.0) if what == "cpu" else self.memory_pressure(size_bytes=0)
+        details = {"container": self.container.id, "felt": str(pressure.felt), **settings}
+        return Undo(verb="resize", target=self.name, details=details)
 
     def squeeze_cpu(self, *, cores: float) -> None:
         running_pid(self.container)

@@ -94,7 +94,7 @@ def _attach(container: Container, undo: Undo) -> None:
 
 def _resize(container: Container, undo: Undo) -> None:
     """The numbers that were there before. What was unlimited gets the value that means it, or one that no machine reaches."""
-    before = {key: int(value) for key, value in undo.details.items() if key != "container"}
+    before = {key: int(value) for key, value in undo.details.items() if key not in {"container", "felt"}}
     if before.get("NanoCpus"):
         settings = {"NanoCpus": before["NanoCpus"]}
     elif "CpuQuota" in before:

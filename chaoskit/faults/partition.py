@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from chaoskit.faults.reach import aim_at_packets, links, packets
 from chaoskit.model import units
-from chaoskit.model.errors import Unsupported
-from chaoskit.model.protocols import Aim, Link, Sign, Stage, Undo
+from chaoskit.model.containers import PacketRule
+from chaoskit.model.errors import Unsupported, UsageError
+from chaoskit.model.protocols import Aim, Sign, Stage, Undo
 
 ANSWER_WITHIN_S = 0.4
 """A healthy loopback link answers in a few milliseconds, also on a busy machine in well under this."""
@@ -22,17 +24,32 @@ class Partition:
     """Swallow what two services say to each other, on every port and whichever of them calls.
 
     `direction` is seen from the one that calls: `requests` never arrive, `answers` never come back although the work
-    was done, or `both`. New connections are accepted and then hear nothing. Healing closes the connections that lived
-    through it: clients reconnect.
+    was done, or `both`. By `proxy`, new connections are accepted and then hear nothing, and healing closes the connections
+    that lived through it: clients reconnect. By `packets`, the kernel drops them at the caller's end: nobody can connect, what was
+    open hangs, and after healing it goes on within some seconds, nothing lost. Only packets can be cut on one `port`, or for
+    `new-connections` only, so that old sessions work and new ones do not come about.
     """
 
     kind: ClassVar[str] = "partition"
-    needs: ClassVar[frozenset[str]] = frozenset({"cut"})
 
     between: units.Pair
     direction: Literal["both", "requests", "answers"] = "both"
+    by: Literal["proxy", "packets"] = "proxy"
+    only: Literal["everything", "new-connections"] = "everything"
+    port: str = ""
+
+    def __post_init__(self) -> None:
+        if self.by == "proxy" and (self.only != "everything" or self.port):
+            given = f"only: {self.only}" if self.only != "everything" else f"port: {self.port}"
+            raise UsageError(f"partition: {given!r} was given; only packets can be told apart like that. Add by: packets")
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"cut" if self.by == "proxy" else "packets"})
 
     def aim(self, stage: Stage) -> Aim:
+        if self.by == "packets":
+            return aim_at_packets(stage, self.between, self.kind, lambda link: link.undo_of(self._rule()))
         names = tuple(link.name for link in stage.environment.links(*self.between))
         if not names:
             one, other = self.between
@@ -43,7 +60,11 @@ class Partition:
         return Aim(targets=names, undo=tuple(Undo(verb="restore", target=name) for name in names))
 
     def inject(self, stage: Stage, aim: Aim) -> None:
-        for link in _links_named(stage, aim):
+        if self.by == "packets":
+            for packet_link, undo in packets(stage, aim):
+                packet_link.filter(self._rule(), undo)
+            return
+        for link in links(stage, aim):
             link.cut(direction=self.direction)
 
     def observe(self, stage: Stage, aim: Aim) -> Sign:
@@ -51,8 +72,9 @@ class Partition:
 
         (Its rules were read back by the environment when they were set and when they were removed.)
         """
-        links = _links_named(stage, aim)
-        up = [link for link in links if stage.environment.service(link.name.split(" -> ")[1]).is_running()]
+        if self.by == "packets":
+            return self._observe_packets(stage, aim)
+        up = [link for link in links(stage, aim) if stage.environment.service(link.name.split(" -> ")[1]).is_running()]
         if not up:
             return Sign(present=False, evidence="cannot be seen: what the links lead to is down; their rules were read back")
         # At once, not in turns: the next fault may be due while this one is looked at.
@@ -63,7 +85,19 @@ class Partition:
             return Sign(present=False, evidence="; ".join(answered))
         return Sign(present=True, evidence=f"no answer through {', '.join(link.name for link in up)}")
 
+    def _observe_packets(self, stage: Stage, aim: Aim) -> Sign:
+        """A hello from the caller's place stays without an answer, and the kernel has counted packets that it dropped."""
+        seen, present = [], True
+        for link, undo in packets(stage, aim):
+            word = link.look(port=self.port, timeout_s=ANSWER_WITHIN_S)
+            count = link.count(undo)
+            if count is None:
+                present = False
+                seen.append(f"no rule is there for {link.name}")
+                continue
+            present = present and word in {"silent", ""} and count.hit > 0
+            seen.append(f"{count.hit} packets of {link.name} were dropped" + (f", a hello was {word}" if word else ""))
+        return Sign(present=present, evidence="; ".join(seen))
 
-def _links_named(stage: Stage, aim: Aim) -> tuple[Link, ...]:
-    one, other = aim.targets[0].split(" -> ")
-    return tuple(link for link in stage.environment.links(one, other) if link.name in aim.targets)
+    def _rule(self) -> PacketRule:
+        return PacketRule(act="drop", direction=self.direction, only_new=self.only == "new-connections", port=self.port)

@@ -88,7 +88,10 @@ class ContainerService(Protocol):
         """End its first process from outside, as the kernel would: unlike `kill`, restart policies act."""
 
     def undo_of_detach(self, network: str) -> tuple[Undo, ...]:
-        """How it will be attached again, with its names and address; *network* "" means all of its networks."""
+        """How it will be attached again, with its names and address; *network* "" means all of its networks.
+
+        One undo for each, which has the network's `name`.
+        """
 
     def detach(self, network: str) -> None:
         """Take it off a network: its address and its names vanish for everybody."""
@@ -97,7 +100,10 @@ class ContainerService(Protocol):
         """The networks that it is attached to now."""
 
     def undo_of_squeeze(self, what: str) -> Undo:
-        """How its limits of *what* (`cpu` or `memory`) will be what they are now, in numbers."""
+        """How its limits of *what* (`cpu` or `memory`) will be what they are now, in numbers.
+
+        Its details have `felt` besides: how often such a limit was felt until now.
+        """
 
     def squeeze_cpu(self, *, cores: float) -> None:
         """Allow it so much of a core's time."""

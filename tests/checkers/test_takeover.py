@@ -149,3 +149,12 @@ def test_members_are_known_by_the_group_that_samples_name(failover):
         sample.values["group"] = "other"
     assert only(CHECK.check(history)).outcome is Result.INCONCLUSIVE
     assert only(Takeover(of="other", within_s=10.0).check(history)).outcome is Result.PASSED
+
+
+@pytest.mark.parametrize("kind", ["pause", "crash", "detach"])
+def test_whatever_takes_the_primary_away_counts(story, kind):
+    story.flow(0, 10, served_by="ledger-db-1", legs=LEGS)
+    story.flow(10, 40, "info", legs=LEGS)
+    story.fault(10.0, kind=kind)
+    story.roles(9.5, ledger_db_1=True, ledger_db_2=False)
+    assert only(CHECK.check(story.history())).outcome is Result.FAILED

@@ -7,7 +7,10 @@ import pytest
 from chaoskit.documents import read_text
 from chaoskit.model.errors import InvalidDocument
 from chaoskit.model.experiment import EnvironmentChoice, LoadShape, Step
-from chaoskit.registry import MONEY
+from chaoskit.registry import MONEY, Registry
+
+FAULTS = (*Registry().names("faults"), "freeze", "cut")
+"""Every fault, and those of the test's shop: messages list them all."""
 
 
 def problems(read, text: str, **more: object) -> list[str]:
@@ -146,7 +149,7 @@ MISTAKES = {
     "misspelt place": (
         "on: process",
         "on: proces",
-        ["6:30: environment.on: 'proces' is not a place where environments run (process). Did you mean 'process'?"],
+        ["6:30: environment.on: 'proces' is not a place where environments run (docker, process). Did you mean 'process'?"],
     ),
     "misspelt option": (
         "size: small",
@@ -286,14 +289,12 @@ MISTAKES = {
     "misspelt fault": (
         "fault: freeze",
         "fault: freze",
-        [
-            "15:13: faults[0].fault: 'freze' is not a fault (cut, freeze, kill, latency, partition, pause, saturate). Did you mean 'freeze'?"
-        ],
+        [f"15:13: faults[0].fault: 'freze' is not a fault ({', '.join(sorted(FAULTS))}). Did you mean 'freeze'?"],
     ),
     "no fault": (
         "fault: freeze, ",
         "",
-        ["15:5: faults[0]: 'fault' is missing; expected one of kill, pause, partition, latency, saturate, freeze, cut"],
+        [f"15:5: faults[0]: 'fault' is missing; expected one of {', '.join(FAULTS)}"],
     ),
     "a fault that is a word": (
         "- {fault: freeze, service: store.primary, at: 10s}",
@@ -472,7 +473,7 @@ def test_the_command_line_goes_before_the_document(read, valid):
 def test_mistakes_on_the_command_line_are_found_too(read, valid):
     found = problems(read, valid, options={"sise": "large", "size": "huge"}, on="dock")
     assert found == [
-        "shop.chaos.yaml:6:14: --on: 'dock' is not a place where environments run (process)",
+        "shop.chaos.yaml:6:14: --on: 'dock' is not a place where environments run (docker, process). Did you mean 'docker'?",
         "shop.chaos.yaml:6:14: --option sise=large: 'sise' is not an option of environment 'shop' (colour, size). Did you mean 'size'?",
         "shop.chaos.yaml:6:14: --option size=huge: 'huge' is not a value of option 'size' (large, small)",
     ]
