@@ -92,6 +92,17 @@ def test_a_stall_beside_another_fault_is_taken_off_with_it(link, toxiproxy):
     assert link.look(timeout_s=5) == "answered"
 
 
+def test_a_reader_that_stopped_reading_does_not_keep_a_stall_from_being_healed(link, connection):
+    """What is held cannot be let go to somebody who does not take it: then the connections end, and the server lives on."""
+    link.stall(direction="answers")
+    connection.settimeout(SHORT_S)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            connection.sendall(b"x" * 65536)
+    link.restore()
+    assert link.look(timeout_s=5) == "answered"
+
+
 def test_a_throttled_link_takes_as_long_as_its_bytes(link):
     link.throttle(bytes_per_s=1000, direction="answers")
     assert link.answer_s(timeout_s=5) >= 0.005  # five bytes at a thousand a second

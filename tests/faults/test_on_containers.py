@@ -90,7 +90,8 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_is_seen_and_healed(environment, stage, name):
     fault = FAULTS[name]
-    assert fault.needs <= environment.capabilities, environment.lacks
+    if missing := fault.needs - environment.capabilities:
+        pytest.skip(f"not here: {', '.join(f'{one} ({environment.lacks[one]})' for one in missing)}")
     aim = fault.aim(stage)
     assert not fault.observe(stage, aim).present
     fault.inject(stage, aim)
