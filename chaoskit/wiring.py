@@ -128,4 +128,4 @@ def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> s
 
 def _fields(fault: Fault) -> str:
     values = {field.name: getattr(fault, field.name) for field in dataclasses.fields(cast("DataclassInstance", fault))}
-    return ", ".join(f"{name} {' and '.join(v) if isinstance(v, tuple) else v}" for name, v in values.items())
+    return ", ".join(f"{name} {' and '.join(v) if isinstance(v, tuple) else v}" for name, v in values.items() if v != "")
