@@ -18,7 +18,7 @@ from chaoskit.environments.hello import Address
 from chaoskit.environments.images import Images, provide
 from chaoskit.environments.packet_link import ContainerPackets, Flow
 from chaoskit.environments.ports import HOST
-from chaoskit.environments.proxy_link import ProxyLink, link_name
+from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
 from chaoskit.environments.stack import FOLDER, TOXIPROXY, Entry, Launch, Stack
 from chaoskit.environments.starting import start_all, wait_complete
 from chaoskit.model.errors import CannotHeal, ChaoskitError, MissingPart, Unsupported
@@ -27,7 +27,6 @@ from chaoskit.model.topology import Ledger, LinkSpec, ServiceSpec, Topology
 
 CUSTOMERS = "customers"
 """The client of links from outside."""
-EVERYWHERE = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
 CREATE_AT_ONCE = 4  # the engine makes a container in a fifth of a second, most of it waiting for the disk
 
 
@@ -63,7 +62,7 @@ class DockerEnvironment:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return EVERYWHERE | container_faults.capabilities()
+        return CAPABILITIES | container_faults.capabilities()
 
     @property
     def lacks(self) -> Mapping[str, str]:
@@ -91,8 +90,7 @@ class DockerEnvironment:
         self._logs.mkdir(parents=True, exist_ok=True)
         owned = [(spec.name, port.name) for spec in self.topology.services for port in spec.ports]
         linked = [(link.client, link.service, port) for link in self.topology.links for port in link.ports]
-        self._stack.ports.reserve(len(owned) + len(linked) + 1)
-        self._ports = {key: self._stack.ports.take() for key in (*owned, *linked)}
+        self._ports = {key: self._stack.take_port() for key in (*owned, *linked)}
         self._stack.open(logs=self._logs)
         entries = {key: self._entry(key) for key in self._ports}
         with ThreadPoolExecutor(CREATE_AT_ONCE, thread_name_prefix="chaoskit-create") as crew:
@@ -109,16 +107,22 @@ class DockerEnvironment:
             wait_complete(group, self._services, self._own_address, is_stopping=is_stopping, say=say)
 
     def down(self) -> None:
-        usage = self._stack.usage()
-        for service in self._services.values():
-            service.save_log()
-        self._services.clear()
-        if usage:
-            (self._logs / "containers.json").write_text(json.dumps(usage, indent=1))
+        problems = []
+        try:
+            if self._services:
+                ends = {name: service.end() for name, service in self._services.items()}
+                (self._logs / "containers.json").write_text(json.dumps({"together": self._stack.usage(), **ends}, indent=1))
+            for service in self._services.values():
+                service.save_log()
+            self._services.clear()
+        except (ChaoskitError, OSError) as error:  # an engine that does not answer, a full disk: all the same they are removed
+            problems.append(str(error))
         try:
             self._stack.close()
         except CannotHeal as error:
-            raise CannotHeal(f"environment {self.name} of {self.topology.name}: {error}") from error
+            problems.append(str(error))
+        if problems:
+            raise CannotHeal(f"environment {self.name} of {self.topology.name}: {'; '.join(problems)}")
 
     def service(self, name: str) -> DockerService:
         resolved = self.resolve(name)

@@ -6,7 +6,7 @@ The state is read from the engine each time: Testcontainers' own copy of it is m
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +27,15 @@ ENDS_WITHIN_S = 10.0  # the engine takes 0.2 s to notice the end of a container,
 class DockerService(ContainerFaults):
     """A service in a container. *address* gives where its ports are reached from here, for its hellos."""
 
-    def __init__(self, spec: ServiceSpec, container: Container, *, address: Callable[[str, str], Address], log: Path) -> None:
+    def __init__(
+        self, spec: ServiceSpec, container: Container, *, address: Callable[[str, str], Address], log: Path | None
+    ) -> None:
         self.spec = spec
         self.container = container
         """docker-py's object; its `status` is only as fresh as its last `reload`."""
         self._address = address
         self._log = log
+        self._silent = ""
 
     def __repr__(self) -> str:
         return f"DockerService({self.name}, container {self.container.name})"
@@ -97,16 +100,19 @@ class DockerService(ContainerFaults):
         if status not in {"running", "paused"}:
             code = self.container.attrs["State"]["ExitCode"] if status != "gone" else "unknown"
             raise NotReady(f"service {self.name} ended by itself before it answered (exit code {code}); {self.trouble()}")
-        return all(
-            answer_s(self._address(self.name, port.name), port.hello, timeout_s=HELLO_S) is not None for port in self.spec.ports
-        )
+        addresses = {port: self._address(self.name, port.name) for port in self.spec.ports}
+        silent = (port for port, address in addresses.items() if answer_s(address, port.hello, timeout_s=HELLO_S) is None)
+        self._silent = next((port.name for port in silent), "")
+        return not self._silent
 
     def trouble(self) -> str:
-        """How its log ends, for messages."""
+        """Which port did not answer when it was last asked, and how its log ends, for messages."""
         lines = self.output(tail=TAIL_LINES).splitlines()
+        silent = f"nothing answered at port {self._silent}; " if self._silent else ""
         if not lines:
-            return "its log is empty"
-        return f"the end of its log ({self._log} when it is taken down):\n" + "\n".join(f"    {line}" for line in lines)
+            return f"{silent}its log is empty"
+        where = f" ({self._log} when it is taken down)" if self._log else ""
+        return f"{silent}the end of its log{where}:\n" + "\n".join(f"    {line}" for line in lines)
 
     def output(self, *, tail: int | None = None) -> str:
         """What it has printed, or the reason why that cannot be had: it is wanted when something is wrong already."""
@@ -119,8 +125,24 @@ class DockerService(ContainerFaults):
         return str(text.decode(errors="replace"))
 
     def save_log(self) -> None:
+        """Keep what it printed, where a place for it was given."""
+        if self._log is None:
+            return
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.write_text(self.output())
+
+    def end(self) -> Mapping[str, object]:
+        """How its container stands: a service that ended by itself in the middle of a run is seen by this alone."""
+        status = self.status()
+        if status == "gone":
+            return {"status": status}
+        state = self.container.attrs["State"]
+        return {
+            "status": status,
+            "exit_code": state["ExitCode"],
+            "out_of_memory": state["OOMKilled"],
+            "started": state["StartedAt"],
+        }
 
     def _must_be(self, verb: str, *expected: str) -> None:
         status = self.status()

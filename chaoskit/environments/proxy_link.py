@@ -21,6 +21,10 @@ STREAMS = {
 }
 
 
+CAPABILITIES = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
+"""What every environment with such links can do, with killing and pausing its services."""
+
+
 def link_name(spec: LinkSpec) -> str:
     return f"{spec.client} -> {spec.service}"
 

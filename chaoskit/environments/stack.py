@@ -41,7 +41,7 @@ MEMORY = 1 << 30  # ten times what the largest service of the bank needs. A numb
 CPU_SHARES = 1024  # one ordinary process's weight, for each container
 READY_WITHIN_S = 20.0  # a tenth of a second on a quiet machine
 ROUTED_S = 1.0  # it has just answered through its published port
-# A neighbour that is gone is known to be gone within a second. The kernel's own 3 s to 40 s would hold up Toxiproxy, which calls one
+# A neighbour that is gone is known to be so within a second. The kernel's own 3 s to 40 s would hold up Toxiproxy, which calls one
 # at a time and answers its control only in between: a killed container would make the healing of another fault late.
 NEIGHBOURS = {"retrans_time_ms": "100", "base_reachable_time_ms": "50", "delay_first_probe_time": "0"}
 ENDPOINT_SYSCTLS_API = (1, 46)
@@ -81,6 +81,8 @@ class Stack:
         self.run = owner.new_run()
         self.ports = Ports()
         self.containers: dict[str, Container] = {}
+        self.guests: list[Container] = []
+        """Containers of somebody else's on our network: they are let go, not removed."""
         self._allow_remote = allow_remote
         self._engine: Engine | None = None
         self._network: Network | None = None
@@ -122,6 +124,11 @@ class Stack:
         self._reaper = Reaper.start(self.run, engine_address=self.engine.address, log=None if logs is None else logs / "reaper.log")
         self._network = self._make_network()
 
+    def take_port(self) -> int:
+        """A port of this machine that stays ours."""
+        self.ports.reserve(1)
+        return self.ports.take()
+
     def address(self, number: int) -> str:
         """The static address of the container with this number, from 0."""
         return str(self._subnet[number + 2])  # the first one is the engine's own
@@ -132,7 +139,7 @@ class Stack:
 
     def start_toxiproxy(self, image: Image, entries: tuple[Entry, ...], *, is_stopping: Callable[[], bool]) -> None:
         """Start the one Toxiproxy, publish its ports on loopback only, and make a way for each of *entries*."""
-        (control,) = self._take(1)
+        control = self.take_port()
         address = self.address(0)
         launch = Launch(
             image=image.id,
@@ -239,6 +246,12 @@ class Stack:
             except (docker.errors.DockerException, OSError) as error:
                 problems.append(f"container {name}: {error}")
         if self._network is not None:
+            for guest in self.guests:
+                try:
+                    self._network.disconnect(guest, force=True)
+                except (docker.errors.DockerException, OSError) as error:
+                    problems.append(f"container {guest.name}: {error}")
+            self.guests.clear()
             try:
                 self._network.remove()
             except docker.errors.NotFound:
@@ -265,9 +278,6 @@ class Stack:
             return {f"net.ipv4.neigh.eth0.{name}": value for name, value in settings.items()}, None
         text = ",".join(f"net.ipv4.neigh.IFNAME.{name}={value}" for name, value in settings.items())
         return {}, {"com.docker.network.endpoint.sysctls": text}
-
-    def _take(self, count: int) -> tuple[int, ...]:
-        return tuple(self.ports.take() for _ in range(count))
 
     def _make_network(self) -> Network:
         """A network whose range the engine chooses, asked for again by name: static addresses need one that was asked for."""

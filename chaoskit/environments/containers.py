@@ -1,0 +1,404 @@
+"""Your own containers as an environment: Testcontainers declares them, this starts them on one network and lets them be hurt.
+
+    with ContainerEnvironment() as env:                       # or env.up() and env.down()
+        ...
+
+    env = ContainerEnvironment(logs=tmp_path)
+    env.add("payments-db", PostgresContainer("postgres:17"))
+    way = env.link("payments", "payments-db", port=5432)      # "toxiproxy:12345": what payments must call instead
+    env.add("payments", DockerContainer("acme/payments").with_env("DB", f"postgresql://test:test@{way}/test"), ports=(8080,))
+    with env:
+        host, port = env.address("payments", 8080)            # on loopback, the same across kill and start
+        env.service("payments-db").kill()
+        env.service("payments-db").start()
+        (link,) = env.links("payments", "payments-db")
+        link.cut(direction="answers")
+        link.restore()
+
+Everything is removed at the end of the block, also when a start failed. Faults act through docker-py on the wrapped container:
+Testcontainers has no kill or pause, caches what it knows of a container's state, and forgets a port when a container restarts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from chaoskit.environments import container_faults
+from chaoskit.environments.container_undo import undo_container
+from chaoskit.environments.docker_engine import TARGET_LABEL
+from chaoskit.environments.docker_service import DockerService
+from chaoskit.environments.hello import Address
+from chaoskit.environments.images import provide
+from chaoskit.environments.packet_link import ContainerPackets, Flow
+from chaoskit.environments.ports import HOST
+from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
+from chaoskit.environments.ryuk import without_pulling_ryuk
+from chaoskit.environments.stack import TOXIPROXY, Entry, Stack
+from chaoskit.environments.starting import wait_ready
+from chaoskit.model.errors import CannotHeal, ChaoskitError, NotReady, Unsupported, UsageError
+from chaoskit.model.protocols import Undo
+from chaoskit.model.topology import POSTGRES_HELLO, Command, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from testcontainers.core.container import DockerContainer
+
+READY_WITHIN_S = 60.0  # a stock database makes its cluster first; on a starved machine that took 40 s
+HELLOS = {5432: POSTGRES_HELLO}
+"""What is said to a port so that it answers a byte. To any other port it is an HTTP request, which most servers answer somehow."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Added:
+    """A container that was added, and the ports that are known of it."""
+
+    container: DockerContainer
+    ready_within_s: float
+    ports: set[int]
+
+
+class ContainerEnvironment:
+    """Containers that are not the bank's, as an environment that experiments, faults and tests can use.
+
+    *logs* gets one file for each service at the end; None keeps no logs. An engine elsewhere is refused unless *allow_remote*.
+    A context manager: entering starts everything, leaving removes it.
+    """
+
+    name = "docker"
+
+    def __init__(self, *, logs: Path | None = None, allow_remote: bool = False) -> None:
+        self._logs = logs
+        self._stack = Stack(allow_remote=allow_remote)
+        self._added: dict[str, _Added] = {}
+        self._specs: list[LinkSpec] = []
+        self._ports: dict[tuple[str, ...], int] = {}
+        """(client, service, port) -> number of a link; (service, port) -> number that goes past all links."""
+        self._hellos: dict[tuple[str, int], bytes] = {}
+        self._services: dict[str, DockerService] = {}
+        self._links: tuple[ProxyLink, ...] = ()
+
+    def add(
+        self,
+        name: str,
+        container: DockerContainer,
+        *,
+        ports: tuple[int, ...] = (),
+        hello: Mapping[int, bytes] | None = None,
+        ready_within_s: float = READY_WITHIN_S,
+    ) -> None:
+        """Take a container in as service *name*, under which the others may also call it directly.
+
+        *ports* are reached from here by `address`, besides those that it exposes and those of links. *hello* says what to
+        send to a port so that a healthy service answers. A container that runs already must carry the label `chaoskit.target=true`.
+        Raises `UsageError`.
+        """
+        self._must_be_down(f"service {name!r} was added")
+        if name in self._added:
+            raise UsageError(f"service {name!r} was added twice; give the second container a name of its own")
+        if name == TOXIPROXY or not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
+            raise UsageError(
+                f"{name!r} was given as a service; expected lower-case letters, digits and hyphens, and not {TOXIPROXY!r}"
+            )
+        if container._network is not None:  # noqa: SLF001 - there is no public way to ask
+            raise UsageError(
+                f"service {name!r}: its container has a network of its own; leave with_network out, it is given one here"
+            )
+        exposed = {int(str(port).partition("/")[0]) for port in container.ports}
+        self._added[name] = _Added(container=container, ready_within_s=ready_within_s, ports={*ports, *exposed, *(hello or {})})
+        self._hellos |= {(name, port): said for port, said in (hello or {}).items()}
+
+    def link(self, client: str, service: str, *, port: int, hello: bytes | None = None) -> str:
+        """Declare that *client* calls *service*, and return where it must call it instead: `host:port`, through Toxiproxy.
+
+        A *client* that is no service is outside: then call what `address` says. Both names may be added later.
+        """
+        self._must_be_down(f"link {client} -> {service} was declared")
+        key = (client, service, str(port))
+        if key in self._ports:
+            raise UsageError(f"link {client} -> {service} at port {port} was declared twice")
+        if hello is not None:
+            self._hellos[service, port] = hello
+        self._ports[key] = self._stack.take_port()
+        self._specs.append(LinkSpec(client=client, service=service, ports=(str(port),)))
+        return f"{TOXIPROXY}:{self._ports[key]}"
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            self.down()
+        except ChaoskitError as second:
+            if error is None:
+                raise
+            error.add_note(f"and not everything could be removed: {second}")
+
+    def up(self, *, is_stopping: Callable[[], bool] = lambda: False, say: Callable[[str], None] = lambda _: None) -> None:
+        """Start every container, those that are called before those that call them. On failure everything is removed.
+
+        Blocks up to the containers' own limits. Raises `MissingPart`, `UsageError`, `NotReady` with the last log lines, `Stopped`.
+        """
+        assert not self._services, "an environment goes up once"
+        try:
+            self._up(is_stopping, say)
+        except BaseException as error:
+            try:
+                self.down()
+            except ChaoskitError as second:
+                error.add_note(f"and not everything could be removed: {second}")
+            raise
+
+    def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        for spec in self._specs:
+            if spec.service not in self._added:
+                known = ", ".join(self._added) or "none"
+                raise UsageError(f"link {link_name(spec)}: {spec.service!r} was not added; known are {known}")
+            self._added[spec.service].ports.add(int(spec.ports[0]))
+        order = self._order()
+        for name, added in self._added.items():
+            self._ports |= {(name, str(port)): self._stack.take_port() for port in sorted(added.ports)}
+        images = provide(self._stack.engine, names=(TOXIPROXY,), say=say, is_stopping=is_stopping)
+        self._stack.open(logs=self._logs)
+        entries = {key: self._entry(key) for key in self._ports}
+        self._stack.start_toxiproxy(images.named(TOXIPROXY), tuple(entries.values()), is_stopping=is_stopping)
+        self._links = tuple(self._stack.link(spec, (entries[spec.client, spec.service, spec.ports[0]],)) for spec in self._specs)
+        for name in order:
+            self._start(name)
+            wait_ready(self._services[name], is_stopping=is_stopping)
+            say(f"{name} answers")
+        self._stack.weigh()
+
+    def down(self) -> None:
+        """Remove everything. May be called at any time and twice. Raises `CannotHeal` with what is left."""
+        for service in self._services.values():
+            if self._logs is not None:
+                service.save_log()
+        self._services.clear()
+        try:
+            self._stack.close()
+        except CannotHeal as error:
+            raise CannotHeal(f"environment {self.name} of {', '.join(self._added)}: {error}") from error
+
+    @property
+    def topology(self) -> Topology:
+        """The containers and links as experiments see them. It has no journeys of its own."""
+        first = next(iter(self._specs), None)
+        return Topology(
+            name="containers",
+            services=tuple(self._spec(name) for name in self._added),
+            links=tuple(self._specs),
+            entry=(first.service, first.ports[0]) if first else ("", ""),
+            journeys="",
+            journey_names=(),
+        )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return CAPABILITIES | container_faults.capabilities()
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """For each capability that is missing here, what it is that is missing, in words."""
+        return container_faults.lacks()
+
+    @property
+    def stack(self) -> Stack:
+        """The run's network, Toxiproxy and reaper."""
+        return self._stack
+
+    @property
+    def started(self) -> tuple[DockerService, ...]:
+        """Every service that is up, in the order in which they were started."""
+        return tuple(self._services.values())
+
+    def service(self, name: str) -> DockerService:
+        """A service that can be killed, started, paused and squeezed. Raises `Unsupported`."""
+        if name not in self._services:
+            known = ", ".join(self._services) or "none, since it is not up"
+            raise Unsupported(f"{name!r} is not a service of this environment ({known})")
+        return self._services[name]
+
+    def links(self, one: str, other: str) -> tuple[ProxyLink, ...]:
+        """Every link between two, whichever of them calls; () if there is none. Raises `Unsupported` for an unknown name."""
+        return tuple(link for spec, link in zip(self._specs, self._links, strict=True) if self._joins(spec, one, other))
+
+    def packets(self, one: str, other: str) -> tuple[ContainerPackets, ...]:
+        """The same links below Toxiproxy, for faults that lose packets instead of bytes."""
+        return tuple(self._packets(spec) for spec in self._specs if self._joins(spec, one, other))
+
+    def resolve(self, name: str) -> str:
+        return self.service(name).name
+
+    def undo(self, undo: Undo) -> None:
+        match undo.verb:
+            case "start":
+                self._known(undo).start()
+            case "resume":
+                self._known(undo).resume()
+            case "restore":
+                links = [link for link in self._links if link.name == undo.target]
+                if not links:
+                    known = ", ".join(link.name for link in self._links)
+                    raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such link ({known})")
+                for link in links:
+                    link.restore()
+            case verb:
+                if not undo_container(self._stack.engine, undo):
+                    raise CannotHeal(f"undo {verb!r} of {undo.target!r}: this environment does not know it")
+
+    def address(self, service: str, port: str | int) -> Address:
+        """Where a client outside reaches a port: through the link of such a client, if one was declared. Raises `Unsupported`."""
+        outside = (
+            self._ports[spec.client, service, str(port)]
+            for spec in self._specs
+            if spec.client not in self._added and (spec.service, spec.ports[0]) == (service, str(port))
+        )
+        number = next(outside, None) or self._ports.get((service, str(port)))
+        if number is None or not self._services:
+            known = ", ".join(":".join(key) for key in self._ports if len(key) == 2) or "none, since it is not up"
+            raise Unsupported(f"{service}:{port} is not an address of this environment ({known}); add it with ports=({port},)")
+        return (HOST, number)
+
+    def ledger(self) -> None:
+        """It has no books that we know how to read."""
+
+    def facts(self) -> Mapping[str, str]:
+        images = {f"image {name}": str(one.container.image.id) for name, one in self._services.items()}
+        return {"environment": self.name, **self._stack.facts(), **images}
+
+    def _start(self, name: str) -> None:
+        """Let Testcontainers start it, with what makes it ours. Its own wait strategy is waited for, too."""
+        import docker
+
+        added = self._added[name]
+        container = added.container
+        hosts = self._stack.hosts({other: self._static(other) for other in self._added if other != name})
+        try:
+            if _wrapped(container) is not None:
+                self._attach(name, container)
+            else:
+                container._docker.client = self._stack.engine.client  # noqa: SLF001 - its own follows variables to other machines
+                # It would publish everywhere; what its type does not tell is that docker-py takes a host address here.
+                container.ports = {port: (HOST, fixed) for port, fixed in container.ports.items()}  # type: ignore[misc]
+                container._kwargs = self._kwargs(name, container, hosts)  # noqa: SLF001 - with_kwargs forgets the user's
+                try:
+                    with without_pulling_ryuk():
+                        container.start()
+                finally:
+                    made = _wrapped(container)  # a wait that failed leaves it there
+                    if made is not None:
+                        self._stack.containers[name] = made
+        except (docker.errors.DockerException, OSError, RuntimeError) as error:  # a wait that timed out is an OSError
+            made = _wrapped(container)
+            log = made.logs(tail=12).decode(errors="replace") if made is not None else "it was not made"
+            raise NotReady(
+                f"service {name}: container of {container.image} did not start: {error}; the end of its log:\n{log}"
+            ) from error
+        wrapped = container.get_wrapped_container()
+        log_path = None if self._logs is None else self._logs / f"{name}.log"
+        self._services[name] = DockerService(self._spec(name), wrapped, address=self._own_address, log=log_path)
+
+    def _kwargs(self, name: str, container: DockerContainer, hosts: Mapping[str, str]) -> dict[str, object]:
+        """What the user asked for and what makes the container ours, in one: Testcontainers' own setters replace each other."""
+        asked, stack = container._kwargs, self._stack  # noqa: SLF001
+        aliases = [name, *(container._network_aliases or ())]  # noqa: SLF001
+        endpoint = stack.engine.client.api.create_endpoint_config(aliases=aliases, ipv4_address=self._static(name))
+        return {
+            "init": True,
+            **({"cgroup_parent": stack.group} if stack.group else {}),
+            **asked,
+            "labels": {**(asked.get("labels") or {}), **stack.engine.labels(stack.run, name)},
+            "extra_hosts": {**(asked.get("extra_hosts") or {}), **hosts},
+            "network": stack.network.name,
+            "networking_config": {stack.network.name: endpoint},
+        }
+
+    def _attach(self, name: str, container: DockerContainer) -> None:
+        """Take in a container that runs already. It is let go when the network is removed, and stays."""
+        wrapped = container.get_wrapped_container()
+        wrapped.reload()
+        if wrapped.labels.get(TARGET_LABEL) != "true":
+            raise UsageError(
+                f"service {name!r}: its container {wrapped.name} runs already and does not carry the label {TARGET_LABEL}=true; "
+                "add it before it is started, or label it if it may be hurt"
+            )
+        self._stack.network.connect(wrapped, aliases=[name], ipv4_address=self._static(name))
+        self._stack.guests.append(wrapped)
+
+    def _order(self) -> list[str]:
+        """Those that are called first. Raises `UsageError` for a circle."""
+        calls = {name: {s.service for s in self._specs if s.client == name and s.service != name} for name in self._added}
+        order: list[str] = []
+        while len(order) < len(calls):
+            ready = [name for name, called in calls.items() if name not in order and called.issubset(order)]
+            if not ready:
+                circle = ", ".join(name for name in calls if name not in order)
+                raise UsageError(f"services {circle} call each other in a circle, so none can be started first; leave out one link")
+            order += ready
+        return order
+
+    def _entry(self, key: tuple[str, ...]) -> Entry:
+        service, port = key[-2:]
+        name = f"{service}:{port}" if len(key) == 2 else f"{key[0]} -> {service}:{port}"
+        upstream = (self._static(service), int(port))
+        return Entry(name=name, port=self._ports[key], upstream=upstream, hello=self._hello(service, int(port)))
+
+    def _spec(self, name: str) -> ServiceSpec:
+        added = self._added[name]
+        return ServiceSpec(
+            name=name,
+            ports=tuple(Port(str(port), self._hello(name, port)) for port in sorted(added.ports)),
+            command=_no_command,
+            ready_within_s=added.ready_within_s,
+            version=added.container.image,
+        )
+
+    def _packets(self, spec: LinkSpec) -> ContainerPackets:
+        is_caller, port = spec.client in self._added, spec.ports[0]
+        flow = Flow(
+            port=port,
+            peer=self._stack.address(0) if is_caller else "",
+            number=self._ports[spec.client, spec.service, port] if is_caller else int(port),
+            hello=self._hello(spec.service, int(port)),
+            is_caller=is_caller,
+        )
+        container = self.service(spec.client if is_caller else spec.service).container
+        return ContainerPackets(link_name(spec), container, (flow,), run=self._stack.run)
+
+    def _joins(self, spec: LinkSpec, one: str, other: str) -> bool:
+        known = {*self._added, *(spec.client for spec in self._specs)}
+        if unknown := {one, other} - known:
+            raise Unsupported(f"{', '.join(map(repr, sorted(unknown)))} is not an end of a link here ({', '.join(sorted(known))})")
+        return {spec.client, spec.service} == {one, other}
+
+    def _known(self, undo: Undo) -> DockerService:
+        if undo.target not in self._services:
+            known = ", ".join(self._services) or "none, since it is not up"
+            raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({known})")
+        return self._services[undo.target]
+
+    def _hello(self, service: str, port: int) -> bytes:
+        return self._hellos.get((service, port)) or HELLOS.get(port) or http_hello("/")
+
+    def _own_address(self, service: str, port: str) -> Address:
+        return (HOST, self._ports[service, port])
+
+    def _static(self, name: str) -> str:
+        return self._stack.address(1 + list(self._added).index(name))
+
+    def _must_be_down(self, what: str) -> None:
+        if self._services:
+            raise UsageError(f"{what} while the environment is up; declare everything before it is started")
+
+
+def _wrapped(container: DockerContainer) -> Container | None:
+    """docker-py's object, None for one that was never started."""
+    return container._container  # noqa: SLF001 - the public name raises
+
+
+def _no_command(_place: Place) -> Command:
+    raise Unsupported("these containers are started by Testcontainers, not by a command of a topology")
