@@ -13,6 +13,7 @@ from chaoskit.testing.fakes import (
     fake_topology,
     no_journeys,
 )
+from chaoskit.testing.injecting import injected
 
 __all__ = [
     "EnvironmentContract",
@@ -27,6 +28,7 @@ __all__ = [
     "SilentProgress",
     "fake_topology",
     "heal_all",
+    "injected",
     "no_journeys",
     "tiny_topology",
 ]

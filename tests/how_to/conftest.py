@@ -4,6 +4,8 @@ import io
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from chaoskit.environments.images import provide
 
 HERE = Path(__file__).parent
@@ -22,7 +24,8 @@ CMD ["python3", "/payments_service.py"]
 """
 
 
-def build(engine):
+@pytest.fixture(scope="session")
+def stand_ins(engine):
     """The variables that the how-to's test takes its images from."""
     ours = provide(engine, say=print)
     made = {
