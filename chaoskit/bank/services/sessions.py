@@ -104,10 +104,11 @@ class Session:
         await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
         if task.done():
             return task.result()
-        self.lost.set()
         self._hang_up()
         # The shutdown wakes the task at once; the limit is for a kernel that does not.
         await asyncio.wait({task}, timeout=1.0)
+        # Not before: whoever sees it closes the connection, and the driver would go on in memory that is freed.
+        self.lost.set()
         if task.done():
             task.exception()
         raise Unanswered("no answer from the database in time")

@@ -6,4 +6,4 @@ RUN apt-get update \
     /usr/lib/python3*/test /usr/lib/python3*/idlelib /usr/lib/python3*/lib2to3 /usr/lib/python3*/pydoc_data
 # Services keep what must outlive them here; database nodes are not root.
 RUN install -d -m 1777 /var/lib/chaoskit
-ENV PYTHONPATH=/opt/chaoskit PYTHONUNBUFFERED=1
+ENV PYTHONPATH=/opt/chaoskit PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1
