@@ -10,9 +10,15 @@ LONGEST_S = 75
 pytestmark = pytest.mark.whole
 
 
-def run(chaoskit, name, *options):
+@pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def place(request):
+    """Where the bank runs: the same experiment, unchanged, ends the same way everywhere."""
+    return request.param
+
+
+def run(chaoskit, name, place, *options):
     """The verdict of one run from the command line."""
-    code = chaoskit.run(name, "--json", *options).wait(LONGEST_S)
+    code = chaoskit.run(name, "--json", "--on", place, *options).wait(LONGEST_S)
     assert chaoskit.printed, chaoskit.said
     verdict = json.loads(chaoskit.printed)
     assert code == verdict["exit_code"], chaoskit.said
@@ -25,8 +31,8 @@ def failed(verdict):
 
 
 @pytest.mark.parametrize("name", ["database_failover", "network_partition", "server_saturation"])
-def test_passes_on_the_bank_as_it_is(chaoskit, name):
-    verdict = run(chaoskit, name)
+def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
+    verdict = run(chaoskit, name, place)
     assert verdict["verdict"] == "passed", json.dumps(verdict, indent=1)
     assert verdict["rpo"] == {"operations": 0, "amount": 0}
     assert all(fault["effect_seen"] and fault["healed_at_s"] is not None for fault in verdict["faults"])
@@ -41,7 +47,7 @@ def test_passes_on_the_bank_as_it_is(chaoskit, name):
         ("network_partition", "no-idempotency", {"at-most-once"}),
     ],
 )
-def test_fails_on_the_defect_by_the_right_checker(chaoskit, name, defect, checkers):
-    verdict = run(chaoskit, name, "--option", f"defect={defect}")
+def test_fails_on_the_defect_by_the_right_checker(chaoskit, name, defect, checkers, place):
+    verdict = run(chaoskit, name, place, "--option", f"defect={defect}")
     assert verdict["verdict"] == "failed", json.dumps(verdict, indent=1)
     assert failed(verdict) & checkers, json.dumps(verdict["findings"], indent=1)
