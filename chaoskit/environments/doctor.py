@@ -8,7 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from chaoskit.environments import programs
+from chaoskit.environments import docker_engine, programs
+from chaoskit.model.errors import ChaoskitError
 
 PACKAGES = {"aiohttp": "bank", "psycopg": "bank", "psycopg-pool": "bank", "toxiproxy-python": "process", "uvloop": "fast"}
 """Packages beside the core's, with the extra that brings them. Only uvloop can be done without."""
@@ -25,7 +26,7 @@ class Line:
 
 
 def examine() -> tuple[Line, ...]:
-    """Everything that the process environment needs, in the order in which it is used. Blocks some seconds at most."""
+    """Everything that environments need, in the order in which it is used. Blocks some seconds at most."""
     return (
         Line(
             what="Python",
@@ -38,6 +39,7 @@ def examine() -> tuple[Line, ...]:
         *(_program(name) for name in programs.NAMES if name != "python"),
         _unprivileged(),
         _room(),
+        _engine(),
     )
 
 
@@ -73,6 +75,16 @@ def _unprivileged() -> Line:
         what="unprivileged user", is_there=True, is_needed=True,
         says=f"root, and user namespaces are forbidden ({done.stderr.strip()}): PostgreSQL runs as nobody, by setpriv",
     )  # fmt: skip
+
+
+def _engine() -> Line:
+    """Only containers need one. Nothing is started on it."""
+    try:
+        engine = docker_engine.connect()
+    except ChaoskitError as error:
+        return Line(what="container engine", is_there=False, is_needed=False, says=f"needed for --on docker only: {error}")
+    engine.client.close()
+    return Line(what="container engine", is_there=True, is_needed=False, says=engine.facts()["engine"])
 
 
 def _room() -> Line:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit.environments.docker import DockerEnvironment
+from chaoskit.environments.docker import DockerEnvironment, DockerPlace
 from chaoskit.environments.hello import answer_s
+from chaoskit.environments.images import Image, Images
 from chaoskit.environments.ports import HOST
 from chaoskit.model.containers import ContainerService, PacketEnvironment
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart, NotReady, Unsupported
@@ -55,6 +56,31 @@ def test_a_service_that_is_not_up_is_named(tmp_path):
     environment = DockerEnvironment(tiny_topology(), seed=1, options={}, logs=tmp_path)
     with pytest.raises(Unsupported, match="service back: the environment is not up"):
         environment.service("back")
+
+
+def test_a_place_gives_the_addresses_inside_the_network_and_its_files_are_for_the_container():
+    images = Images(all=(Image(name="bank", reference="r", id="i", programs={"python": "/usr/bin/python3"}),))
+    place = DockerPlace(
+        service="front",
+        directory=Path("/var/lib/chaoskit/front"),
+        seed=1,
+        options={},
+        images=images,
+        addresses={"toxiproxy": "10.0.0.2", "front": "10.0.0.3", "back": "10.0.0.4"},
+        ports={("front", "main"): 11, ("back", "main"): 12, ("back", "side"): 13, ("front", "back", "main"): 21},
+    )
+    assert place.own("main") == ("10.0.0.3", 11)
+    assert place.to("back", "main") == ("10.0.0.2", 21), "through Toxiproxy where there is a link"
+    assert place.to("back", "side") == ("10.0.0.4", 13)
+    assert place.reached_by("back", "main") == ("10.0.0.3", 11)
+    assert place.write("a.json", "{}") == Path("/var/lib/chaoskit/front/a.json")
+    assert place.files == {"a.json": "{}"}
+    assert place.program("python") == "/usr/bin/python3"
+    assert place.asked == {"python"}
+    with pytest.raises(MissingPart, match="front: asked for back:none"):
+        place.to("back", "none")
+    with pytest.raises(MissingPart, match="no image has the programs postgres together"):
+        place.program("postgres")
 
 
 class TestOnAnEngine:
