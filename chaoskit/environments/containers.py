@@ -174,14 +174,19 @@ class ContainerEnvironment:
 
     def down(self) -> None:
         """Remove everything. May be called at any time and twice. Raises `CannotHeal` with what is left."""
-        for service in self._services.values():
-            if self._logs is not None:
+        problems = []
+        try:
+            for service in self._services.values():
                 service.save_log()
+        except OSError as error:  # a full disk: all the same they are removed
+            problems.append(f"logs could not be kept: {error}")
         self._services.clear()
         try:
             self._stack.close()
         except CannotHeal as error:
-            raise CannotHeal(f"environment {self.name} of {', '.join(self._added)}: {error}") from error
+            problems.append(str(error))
+        if problems:
+            raise CannotHeal(f"environment {self.name} of {', '.join(self._added)}: {'; '.join(problems)}")
 
     @property
     def topology(self) -> Topology:
@@ -267,8 +272,11 @@ class ContainerEnvironment:
         """It has no books that we know how to read."""
 
     def facts(self) -> Mapping[str, str]:
-        images = {f"image {name}": str(one.container.image.id) for name, one in self._services.items()}
-        return {"environment": self.name, **self._stack.facts(), **images}
+        facts = {"environment": self.name, **self._stack.facts()}
+        for name, service in self._services.items():
+            facts[f"image {name}"] = str(service.container.attrs["Image"])
+            facts[f"memory of {name}"] = service.memory()
+        return facts
 
     def _start(self, name: str) -> None:
         """Let Testcontainers start it, with what makes it ours. Its own wait strategy is waited for, too."""

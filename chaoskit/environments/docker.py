@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaoskit.environments import container_faults, container_process, roles
+from chaoskit.environments import container_faults, roles
 from chaoskit.environments.container_undo import undo_container
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
@@ -174,7 +174,7 @@ class DockerEnvironment:
         if self._images is not None:
             facts[TOXIPROXY] = f"Toxiproxy {self._stack.toxiproxy.version()}"
             facts |= {f"image {image.name}": f"{image.reference} {image.id}" for image in self._images.all}
-        facts |= {f"memory of {name}": _memory(service) for name, service in self._services.items()}
+        facts |= {f"memory of {name}": service.memory() for name, service in self._services.items()}
         return facts | {spec.name: spec.version for spec in self.topology.services if spec.version}
 
     def _service(self, number: int, spec: ServiceSpec) -> DockerService:
@@ -288,13 +288,3 @@ class DockerPlace:
             known = ", ".join(":".join(key) for key in self.ports if len(key) == 2)
             raise MissingPart(f"service {self.service}: asked for {service}:{port}, which this topology does not have ({known})")
         return self.addresses[service], self.ports[service, port]
-
-
-def _memory(service: DockerService) -> str:
-    """What its processes have to themselves; files that the kernel keeps for them are not counted."""
-    try:
-        text = container_process.cgroup_value(service.pid(), "memory", v1="memory.stat", v2="memory.stat")
-    except ChaoskitError as error:
-        return f"unknown ({error})"
-    values = {name: int(number) for name, number in (line.split() for line in text.splitlines())}
-    return f"{values.get('total_rss', values.get('anon', 0)) / 1e6:.0f} MB"  # the name differs between the versions

@@ -131,6 +131,15 @@ class DockerService(ContainerFaults):
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._log.write_text(self.output())
 
+    def memory(self) -> str:
+        """What its processes have to themselves, in words; files that the kernel keeps for them are not counted."""
+        try:
+            text = container_process.cgroup_value(self.pid(), "memory", v1="memory.stat", v2="memory.stat")
+        except ChaoskitError as error:
+            return f"unknown ({error})"
+        values = {name: int(number) for name, number in (line.split() for line in text.splitlines())}
+        return f"{values.get('total_rss', values.get('anon', 0)) / 1e6:.0f} MB"  # the name differs between the versions
+
     def end(self) -> Mapping[str, object]:
         """How its container stands: a service that ended by itself in the middle of a run is seen by this alone."""
         status = self.status()

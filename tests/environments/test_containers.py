@@ -11,6 +11,7 @@ from chaoskit.environments.containers import ContainerEnvironment
 from chaoskit.environments.images import provide
 from chaoskit.environments.ports import HOST
 from chaoskit.environments.ryuk import without_pulling_ryuk
+from chaoskit.model.containers import ContainerService, PacketEnvironment
 from chaoskit.model.errors import CannotHeal, CannotInject, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
 
@@ -224,3 +225,19 @@ def break_off(environment):
     with pytest.raises(CannotInject, match="is gone"):
         environment.service("ledger").kill()
     raise ZeroDivisionError
+
+
+def test_the_report_says_which_images_and_how_much_memory(environment, engine):
+    facts = environment.facts()
+    assert engine.version in facts["engine"]
+    assert facts["image ledger"].startswith("sha256:")
+    assert facts["memory of ledger"].endswith("MB")
+
+
+def test_it_can_do_what_containers_can(environment):
+    assert isinstance(environment, PacketEnvironment)
+    assert isinstance(environment.service("ledger"), ContainerService)
+    assert [one.name for one in environment.packets("ledger", "payments")] == ["payments -> ledger"]
+    assert environment.topology.service_names == ("payments", "ledger")
+    assert environment.resolve("ledger") == "ledger"
+    assert environment.ledger() is None
