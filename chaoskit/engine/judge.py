@@ -43,6 +43,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         faults=tuple(_fault_rows(history)),
         operations=dict(sorted(Counter(operation.outcome.value for operation in history.operations).items())),
         settled=dict(sorted(Counter(history.final.settled.values()).items())) if history.final else {},
+        took_s=_took_s(history),
         seed=seed,
         reproduce=reproduce,
         not_shown=tuple(_not_shown(experiment, history)),
@@ -84,6 +85,11 @@ def _availability(history: History, journeys: list[str]) -> dict[str, float]:
         with contextlib.suppress(NotExercised):
             shares[journey] = round(measures.availability(history, journey), 5)
     return shares
+
+
+def _took_s(history: History) -> float | None:
+    began, ended = history.run.get("at_ns"), history.phases.get("end")
+    return round((ended - began) / 1e9, 1) if isinstance(began, int) and ended is not None else None
 
 
 def _fault_rows(history: History) -> list[dict[str, object]]:

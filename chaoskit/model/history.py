@@ -439,7 +439,8 @@ class HistoryReader:
     def _on_problem(self, event: Event) -> None:
         self._problems.append(RunProblem(result=str(event["result"]), text=str(event["text"])))
 
-    def _on_finished(self, _event: Event) -> None:
+    def _on_finished(self, event: Event) -> None:
+        self._phases["end"] = _int(event["at_ns"])
         self._complete = True
 
 

@@ -74,13 +74,13 @@ EVENTS = (
     {"event": "ledger", "read": 2, "same_as_first": True},
     {"event": "digests", "members": {"ledger-db-2": "abc"}},
     {"event": "problem", "result": "aborted", "text": "stopped by hand"},
-    {"event": "finished"},
+    {"event": "finished", "at_ns": 900},
 )
 
 HISTORY = History(
     run={"event": "run", "format": 1, "seed": 7},
     opening={"ada": 1000, "vault": 0},
-    phases={"load": 100},
+    phases={"load": 100, "end": 900},
     operations=(
         Operation(number=1, journey="login", due_ns=105, attempts=(Attempt(number=1, start_ns=106),)),
         Operation(
