@@ -177,7 +177,7 @@ def note_end(log: str, status: int) -> None:
     code = os.waitstatus_to_exitcode(status)
     how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.Signals(-code).name})"
     # A full disk must not keep the others from being reaped.
-    with contextlib.suppress(OSError), Path(log).open("a", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), open(log, "a", encoding="utf-8") as file:  # noqa: PTH123 -- pathlib is slow to import
         file.write(f"chaoskit: this service ended by itself, {how}\n")
 
 
