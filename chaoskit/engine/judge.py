@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from chaoskit.model import measures
@@ -23,6 +24,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
     problems = [(Result(problem.result), problem.text) for problem in history.problems]
     if not history.complete and not problems:
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
+    problems += [(Result.INCONCLUSIVE, text) for text in _not_exercised(history)]
     result = merge((*(finding.outcome for finding in findings), *(result for result, _ in problems)))
     lost = next((f for f in findings if "lost_operations" in f.measures), None)
     amount = _whole(lost, "lost_amount")
@@ -48,6 +50,17 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         reproduce=reproduce,
         not_shown=tuple(_not_shown(experiment, history)),
     )
+
+
+def _not_exercised(history: History) -> Iterator[str]:
+    """Why no expectation may pass, whatever the checks say: nobody came, or a fault did not bite."""
+    if not history.operations:
+        yield "nobody was let in, so nothing was shown"
+    for fault in history.faults:
+        if fault.injecting_ns is None:
+            yield f"{fault.fault} was never injected"
+        elif not fault.effect_seen:
+            yield f"{fault.fault} was injected but its effect was not seen: {fault.evidence or 'there was no sign of it'}"
 
 
 def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:

@@ -34,8 +34,6 @@ def _lines(verdict: Verdict, folder: str) -> Iterator[str]:
         yield from _money(verdict)
         yield ""
         yield from _findings(verdict)
-    else:
-        yield "  Nobody was let in, so nothing was shown."
     if verdict.operations and verdict.not_shown:
         yield ""
         yield "Not shown by this run: " + "; ".join(verdict.not_shown) + "."
