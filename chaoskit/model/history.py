@@ -449,6 +449,9 @@ _TAKE: Mapping[str, Callable[[HistoryReader, Event], None]] = {
 }
 """What to do with each event, by its name: `_on_not_settled` takes `not-settled`."""
 
+EVENTS = tuple(name for name in _TAKE if name != "unknown")
+"""The names of all events of the format."""
+
 
 @dataclass(slots=True, kw_only=True)
 class _Draft:
