@@ -186,6 +186,13 @@ def test_a_load_that_dies_is_an_error(world):
     assert "LoadFailed" in verdict.problems[0]
 
 
+def test_the_surge_of_a_load_that_died_is_not_left_behind(world):
+    world.load.dies_after = 100
+    verdict = world.run(Injection(fault=Saturate(times=4), at_s=0.5), duration_s=3.0)
+    assert verdict.result is Result.ERROR
+    assert not any("may still be there" in problem for problem in verdict.problems)
+
+
 def test_an_environment_that_cannot_do_a_fault_says_which(world):
     world.environment.capabilities = frozenset({"pause"})
     verdict = world.run(injection(Kill(service="back")))
