@@ -234,8 +234,8 @@ class History:
         return replace(self, operations=kept, phases=phases)
 
     def seconds(self, at_ns: int) -> float:
-        """A time as seconds since the load's first due time, as reports show it."""
-        return (at_ns - (self.load_started_ns or self.phases.get("load", at_ns))) / 1e9
+        """A time as seconds into the load, as reports show it: the profile's 0 s, which the document's `at` counts from."""
+        return (at_ns - self.phases.get("load", self.load_started_ns or at_ns)) / 1e9
 
 
 Event = Mapping[str, object]

@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The verdict with its evidence; `verdict.json` is this value. Times are seconds since the load's first due time."""
+    """The verdict with its evidence; `verdict.json` is this value. Times are seconds into the load."""
 
     result: Result
     findings: tuple[Finding, ...]

@@ -1,5 +1,6 @@
 import gc
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -244,3 +245,8 @@ def test_a_part_of_a_history_does_not_share_what_was_worked_out_from_the_whole()
     part = HISTORY.due_between(106, 1000)
     assert [operation.number for operation in part.operations] == [2]
     assert part.memo == {}
+
+
+def test_seconds_count_from_the_profiles_zero_as_a_document_does():
+    history = replace(HISTORY, phases={"load": HISTORY.operations[0].due_ns - 250_000_000})
+    assert history.seconds(HISTORY.operations[0].due_ns) == 0.25
