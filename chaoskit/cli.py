@@ -70,8 +70,6 @@ def _run(given: argparse.Namespace) -> int:
     if given.dry_run:
         print(wiring.schedule_text(experiment, registry, seed=seed))
         return 0
-    import time
-
     from chaoskit.engine.guard import StopFlag
     from chaoskit.reports.progress import progress_for
     from chaoskit.reports.text import text_report
@@ -80,13 +78,12 @@ def _run(given: argparse.Namespace) -> int:
     _stop_on_signals(stop)
     progress = progress_for(sys.stderr)
     progress.say(f"{experiment.title} (seed {seed})")
-    started = time.monotonic()
     verdict, folder = wiring.carry_out(request, experiment, registry, seed=seed, progress=progress, stop=stop)
     progress.close()
     if given.json:
         print(folder.verdict.read_text(encoding="utf-8"), end="")
     else:
-        print(text_report(verdict, folder=str(folder.path), seconds=time.monotonic() - started), end="")
+        print(text_report(verdict, folder=str(folder.path)), end="")
     return verdict.result.exit_code
 
 

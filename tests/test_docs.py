@@ -9,6 +9,7 @@ import pytest
 
 from chaoskit import documents
 from chaoskit.cli import main
+from chaoskit.model.history import EVENTS
 from chaoskit.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -68,3 +69,9 @@ def test_the_schema_of_the_verdict_is_published_as_it_is():
     page = (ROOT / "docs" / "reference" / "verdict.md").read_text()
     for key in schema["properties"]:
         assert f"`{key}`" in page, key
+
+
+def test_every_event_of_a_history_is_described():
+    page = (ROOT / "docs" / "reference" / "run-folder.md").read_text()
+    described = set(re.findall(r"^\| `([a-z-]+)` \|", page.partition("## Events")[2], re.MULTILINE))
+    assert described == set(EVENTS)

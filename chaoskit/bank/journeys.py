@@ -6,13 +6,12 @@ A customer who gets no clear answer asks again with the same key, as the bank's 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from collections.abc import Mapping
 
 from chaoskit.bank.customers import CLEARING, VAULT, Customer, customers
 from chaoskit.bank.options import bank_options
 from chaoskit.model.history import Outcome
+from chaoskit.model.journey import Answer, Journey, Visit, Wanted
 
 # As long as a phone's app waits; the gateway gives up half a second earlier, so that its answer is still heard.
 ATTEMPT_LIMIT_S = 2.0
@@ -26,54 +25,6 @@ AMOUNTS = (1_000, 60_000)
 # the way.
 OTHER_BANK_SHARE = 0.2
 
-
-class Answer(Protocol):
-    """What the load answers to a call."""
-
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def status(self) -> int: ...
-    @property
-    def body(self) -> Mapping[str, object]: ...
-
-
-class Operation(Protocol):
-    """What the load records under one key."""
-
-    async def attempt(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float,
-    ) -> Answer: ...
-
-
-class Visit(Protocol):
-    """One arrival, as the load hands it over."""
-
-    @property
-    def random(self) -> random.Random: ...
-    @property
-    def memory(self) -> dict[str, object]: ...
-    @property
-    def intent(self) -> str: ...
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float,
-    ) -> Answer: ...
-    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "") -> Operation: ...
-
-
-Journey = Callable[[Visit], Awaitable[None]]
 
 JOURNEY_NAMES = ("login", "balance", "transfer", "withdraw")
 
@@ -162,7 +113,7 @@ class App:
 
 async def _insist(
     visit: Visit,
-    operation: Operation,
+    operation: Wanted,
     method: str,
     path: str,
     *,

@@ -5,6 +5,7 @@ The look goes on in a thread of its own, so that the next fault is not late beca
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from chaoskit.engine.recorder import JsonLines
 from chaoskit.engine.schedule import Entry
 from chaoskit.engine.undo import UndoLedger
-from chaoskit.model.errors import CannotHeal, CannotInject, CannotRecord, ChaoskitError
+from chaoskit.model.errors import CannotHeal, CannotInject, CannotRecord, ChaoskitError, LoadFailed
 from chaoskit.model.protocols import Aim, Fault, Stage
 
 EFFECT_WITHIN_S = 3.0
@@ -84,7 +85,9 @@ class Conductor:
         for undo in reversed(opened.aim.undo):
             try:
                 if undo.target == "load":
-                    self._stage.load.surge(float(undo.details["times"]))
+                    # A load that has died has taken its surge along: nothing is left to undo, and its death is told elsewhere.
+                    with contextlib.suppress(LoadFailed):
+                        self._stage.load.surge(float(undo.details["times"]))
                 else:
                     self._stage.environment.undo(undo)
             except Exception as error:

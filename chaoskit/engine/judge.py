@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from chaoskit.model import measures
@@ -23,6 +24,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
     problems = [(Result(problem.result), problem.text) for problem in history.problems]
     if not history.complete and not problems:
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
+    problems += [(Result.INCONCLUSIVE, text) for text in _not_exercised(history)]
     result = merge((*(finding.outcome for finding in findings), *(result for result, _ in problems)))
     lost = next((f for f in findings if "lost_operations" in f.measures), None)
     amount = _whole(lost, "lost_amount")
@@ -43,10 +45,22 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         faults=tuple(_fault_rows(history)),
         operations=dict(sorted(Counter(operation.outcome.value for operation in history.operations).items())),
         settled=dict(sorted(Counter(history.final.settled.values()).items())) if history.final else {},
+        took_s=_took_s(history),
         seed=seed,
         reproduce=reproduce,
         not_shown=tuple(_not_shown(experiment, history)),
     )
+
+
+def _not_exercised(history: History) -> Iterator[str]:
+    """Why no expectation may pass, whatever the checks say: nobody came, or a fault did not bite."""
+    if not history.operations:
+        yield "nobody was let in, so nothing was shown"
+    for fault in history.faults:
+        if fault.injecting_ns is None:
+            yield f"{fault.fault} was never injected"
+        elif not fault.effect_seen:
+            yield f"{fault.fault} was injected but its effect was not seen: {fault.evidence or 'there was no sign of it'}"
 
 
 def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:
@@ -84,6 +98,11 @@ def _availability(history: History, journeys: list[str]) -> dict[str, float]:
         with contextlib.suppress(NotExercised):
             shares[journey] = round(measures.availability(history, journey), 5)
     return shares
+
+
+def _took_s(history: History) -> float | None:
+    began, ended = history.run.get("at_ns"), history.phases.get("end")
+    return round((ended - began) / 1e9, 1) if isinstance(began, int) and ended is not None else None
 
 
 def _fault_rows(history: History) -> list[dict[str, object]]:

@@ -128,6 +128,7 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
         "faults": [dict(fault) for fault in verdict.faults],
         "operations": dict(verdict.operations),
         "settled": dict(verdict.settled),
+        "took_s": verdict.took_s,
         "seed": verdict.seed,
         "reproduce": verdict.reproduce,
         "not_shown": list(verdict.not_shown),

@@ -55,6 +55,8 @@ class Service:
     folder: str
     root: int | None
     session: int
+    log: str
+    is_to_end: bool = False
 
 
 class Supervisor:
@@ -86,7 +88,7 @@ class Supervisor:
         assert isinstance(argv, list)
         assert isinstance(variables, dict)
         pid = launch(argv, variables, folder, log)
-        self.services[name] = Service(folder=os.path.realpath(folder), root=pid, session=pid)
+        self.services[name] = Service(folder=os.path.realpath(folder), root=pid, session=pid, log=log)
         return {"pid": pid}
 
     def kill(self, name: str) -> None:
@@ -94,6 +96,8 @@ class Supervisor:
         deadline = time.monotonic() + END_WITHIN_S
         quiet = 0
         stopped: set[int] = set()
+        if name in self.services:
+            self.services[name].is_to_end = True
         while quiet < 2:  # twice without a new one: a fork that was under way during the first look has shown itself
             new = [one.pid for one in self.members(name) if one.pid not in stopped]
             send(new, signal.SIGSTOP)
@@ -138,10 +142,15 @@ class Supervisor:
     def reap(self) -> None:
         """Take the exit of every ended child, adopted ones too: a zombie's number in a pid file looks like a living process."""
         with contextlib.suppress(ChildProcessError):
-            while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
                 for service in self.services.values():
                     if service.root == pid:
                         service.root = None
+                        if not service.is_to_end:
+                            note_end(service.log, status)
 
     def wait_a_little(self, deadline: float, complaint: str, left: Iterable[Seen]) -> None:
         if time.monotonic() > deadline:
@@ -151,6 +160,8 @@ class Supervisor:
     def end(self) -> tuple[Seen, ...]:
         """SIGKILL all descendants until there is none; whatever they fork meanwhile is a descendant too. Returns what is left."""
         deadline = time.monotonic() + END_WITHIN_S
+        for service in self.services.values():
+            service.is_to_end = True
         while True:
             self.reap()
             table = processes()
@@ -159,6 +170,15 @@ class Supervisor:
                 return tuple(left)
             send((one.pid for one in left), signal.SIGKILL)
             time.sleep(LOOK_EVERY_S)
+
+
+def note_end(log: str, status: int) -> None:
+    """Say at the end of a service's log that nobody asked it to end: a crash leaves no line of its own."""
+    code = os.waitstatus_to_exitcode(status)
+    how = f"with exit code {code}" if code >= 0 else f"by signal {-code} ({signal.Signals(-code).name})"
+    # A full disk must not keep the others from being reaped.
+    with contextlib.suppress(OSError), open(log, "a", encoding="utf-8") as file:  # noqa: PTH123 -- pathlib is slow to import
+        file.write(f"chaoskit: this service ended by itself, {how}\n")
 
 
 def launch(argv: list[str], variables: dict[str, str], folder: str, log: str) -> int:

@@ -1,8 +1,4 @@
-"""What a customer does: an `async def` function of a `Visit`, written by whoever knows the system under test.
-
-    async def transfer(visit: Visit) -> None:
-        operation = visit.operation(legs={payer: -amount, payee: amount}, key=visit.intent)
-        answer = await operation.attempt("POST", "/transfers", body={…}, headers={…}, timeout_s=5)
+"""The visits that journeys are given (`chaoskit.model.journey` is their protocol): what is sent, recorded and drawn by chance.
 
 Each attempt is one call on the wire and is recorded before its first byte leaves; nothing here repeats a call by itself.
 """
@@ -16,7 +12,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from chaoskit.loads import answer as http_answer
 from chaoskit.loads.connection import Client, Reply
@@ -38,12 +33,6 @@ class Answer:
     @property
     def is_ok(self) -> bool:
         return self.outcome is Outcome.OK
-
-
-class Journey(Protocol):
-    """Called once for each arrival. What it raises is recorded with the operation it was at, and ends this visit only."""
-
-    async def __call__(self, visit: Visit) -> None: ...
 
 
 class Engine:

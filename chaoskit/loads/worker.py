@@ -24,10 +24,11 @@ from typing import NoReturn, cast
 from chaoskit.loads.connection import Client
 from chaoskit.loads.dispatcher import Begin, Dispatcher
 from chaoskit.loads.journal import Journal, Lines
-from chaoskit.loads.journey import Engine, Journey, Visit
+from chaoskit.loads.journey import Engine, Visit
 from chaoskit.loads.loop import loop_factory
 from chaoskit.loads.schedule import Timetable
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
+from chaoskit.model.journey import Journey
 from chaoskit.model.protocols import LoadPlan
 
 PROGRESS_EVERY_S = 0.1

@@ -234,8 +234,8 @@ class History:
         return replace(self, operations=kept, phases=phases)
 
     def seconds(self, at_ns: int) -> float:
-        """A time as seconds since the load's first due time, as reports show it."""
-        return (at_ns - (self.load_started_ns or self.phases.get("load", at_ns))) / 1e9
+        """A time as seconds into the load, as reports show it: the profile's 0 s, which the document's `at` counts from."""
+        return (at_ns - self.phases.get("load", self.load_started_ns or at_ns)) / 1e9
 
 
 Event = Mapping[str, object]
@@ -439,7 +439,8 @@ class HistoryReader:
     def _on_problem(self, event: Event) -> None:
         self._problems.append(RunProblem(result=str(event["result"]), text=str(event["text"])))
 
-    def _on_finished(self, _event: Event) -> None:
+    def _on_finished(self, event: Event) -> None:
+        self._phases["end"] = _int(event["at_ns"])
         self._complete = True
 
 
@@ -447,6 +448,9 @@ _TAKE: Mapping[str, Callable[[HistoryReader, Event], None]] = {
     name.removeprefix("_on_").replace("_", "-"): take for name, take in vars(HistoryReader).items() if name.startswith("_on_")
 }
 """What to do with each event, by its name: `_on_not_settled` takes `not-settled`."""
+
+EVENTS = tuple(name for name in _TAKE if name != "unknown")
+"""The names of all events of the format."""
 
 
 @dataclass(slots=True, kw_only=True)

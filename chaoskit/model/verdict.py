@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The verdict with its evidence; `verdict.json` is this value. Times are seconds since the load's first due time."""
+    """The verdict with its evidence; `verdict.json` is this value. Times are seconds into the load."""
 
     result: Result
     findings: tuple[Finding, ...]
@@ -70,6 +70,8 @@ class Verdict:
     operations: Mapping[str, int] = field(default_factory=dict)
     settled: Mapping[str, int] = field(default_factory=dict)
     """How many operations without an answer were found `applied`, `refused` or were given a `tombstone`."""
+    took_s: float | None = None
+    """From the first record to the last, boot and final reads included; None when the record has no end."""
     seed: int = 0
     reproduce: str = ""
     not_shown: tuple[str, ...] = ()

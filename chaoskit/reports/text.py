@@ -18,13 +18,13 @@ MARKS = {Result.PASSED: "ok  ", Result.FAILED: "FAIL", Result.INCONCLUSIVE: "?  
 EVIDENCE_SHOWN = 3
 
 
-def text_report(verdict: Verdict, *, folder: str, seconds: float | None = None) -> str:
+def text_report(verdict: Verdict, *, folder: str) -> str:
     """The whole report, ending with how to run it again. Pure; lines are at most about 120 characters."""
-    return "\n".join(_lines(verdict, folder, seconds)) + "\n"
+    return "\n".join(_lines(verdict, folder)) + "\n"
 
 
-def _lines(verdict: Verdict, folder: str, seconds: float | None) -> Iterator[str]:
-    took = "" if seconds is None else f" (took {seconds:.0f} s)"
+def _lines(verdict: Verdict, folder: str) -> Iterator[str]:
+    took = "" if verdict.took_s is None else f" (took {verdict.took_s:.0f} s)"
     yield f"{WORDS[verdict.result]}: {verdict.title}{took}"
     for problem in verdict.problems:
         yield f"  ! {problem}"
@@ -34,8 +34,6 @@ def _lines(verdict: Verdict, folder: str, seconds: float | None) -> Iterator[str
         yield from _money(verdict)
         yield ""
         yield from _findings(verdict)
-    else:
-        yield "  Nobody was let in, so nothing was shown."
     if verdict.operations and verdict.not_shown:
         yield ""
         yield "Not shown by this run: " + "; ".join(verdict.not_shown) + "."

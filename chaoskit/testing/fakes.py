@@ -228,12 +228,14 @@ class FakeLoad:
         return self._thread is not None and self._thread.is_alive()
 
     def surge(self, times: float) -> None:
+        if self._thread is not None and not self._thread.is_alive():
+            raise LoadFailed("the fake load is dead")
         if not self.deaf:
             self.times = times
 
     def sent_per_s(self, *, over_s: float) -> float:
         assert over_s > 0
-        return 100.0 * self.times
+        return 100.0 * self.times if self._thread is None or self._thread.is_alive() else 0.0
 
     def planned_per_s(self) -> float:
         return 100.0

@@ -1,6 +1,7 @@
 """The core's sessions when the way to the database is bad."""
 
 import asyncio
+import socket
 import time
 from contextlib import asynccontextmanager, suppress
 
@@ -193,3 +194,53 @@ def test_a_stranger_that_does_not_speak_postgresql_is_an_error_and_not_a_session
                 await sessions.close()
 
     asyncio.run(scenario())
+
+
+class SlowToEnd:
+    """A connection whose statement needs a moment to end after it was hung up, and that must not be closed before."""
+
+    closed = False
+
+    def __init__(self, descriptor):
+        self._descriptor = descriptor
+        self.events = []
+
+    def fileno(self):
+        return self._descriptor
+
+    async def execute(self, *_, prepare):
+        assert prepare
+        try:
+            await asyncio.get_running_loop().sock_recv(self.socket, 1)
+            await asyncio.sleep(0)  # the turns that the driver takes to see that the line is dead
+            await asyncio.sleep(0)
+        finally:
+            self.events.append("statement ended")
+        raise psycopg.OperationalError("hung up")
+
+    async def close(self):
+        self.events.append("closed")
+
+
+def test_a_connection_is_never_closed_under_a_statement():
+    """libpq crashes the whole process when it is: seen as the core's sudden death, one cut in ten."""
+
+    async def go():
+        here, there = socket.socketpair()
+        with here, there:
+            here.setblocking(False)
+            connection = SlowToEnd(here.fileno())
+            connection.socket = here
+            session = Session(connection)
+
+            async def keep():
+                await session.lost.wait()
+                await session.close()
+
+            keeper = asyncio.create_task(keep())
+            with pytest.raises(Unanswered):
+                await session.ask("SELECT 1", (), deadline_s=time.monotonic() + 0.01)
+            await keeper
+        assert connection.events == ["statement ended", "closed"]
+
+    asyncio.run(go())

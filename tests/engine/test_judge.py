@@ -1,17 +1,18 @@
 """A history in, a verdict out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 
 from chaoskit.engine.judge import judge
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape
-from chaoskit.model.history import History, RunProblem
+from chaoskit.model.history import Attempt, FaultRecord, History, Operation, Outcome, RunProblem
 from chaoskit.model.verdict import Result, merge
 from chaoskit.testing import FixedChecker
 
-HISTORY = History(complete=True)
+OPERATION = Operation(number=1, journey="visit", due_ns=1, attempts=(Attempt(number=1, start_ns=1, end_ns=2, outcome=Outcome.OK),))
+HISTORY = History(complete=True, operations=(OPERATION,))
 
 
 def experiment(*expect, steady=()):
@@ -45,11 +46,24 @@ def test_every_expectation_counts():
 
 
 def test_a_history_without_an_end_is_an_error():
+    assert result(replace(HISTORY, complete=False), FixedChecker()) is Result.ERROR
     assert result(History(), FixedChecker()) is Result.ERROR
 
 
+def test_a_run_that_nobody_came_to_shows_nothing():
+    assert result(replace(HISTORY, operations=()), FixedChecker()) is Result.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("injecting_ns,effect_seen", [(None, False), (5, False)])
+def test_a_fault_that_did_not_bite_shows_nothing_whatever_the_checks_say(injecting_ns, effect_seen):
+    fault = FaultRecord(fault="f", kind="k", targets=(), due_ns=1, injecting_ns=injecting_ns, effect_seen=effect_seen)
+    assert result(replace(HISTORY, faults=(fault,)), FixedChecker()) is Result.INCONCLUSIVE
+    bit = replace(fault, injecting_ns=5, effect_seen=True)
+    assert result(replace(HISTORY, faults=(bit,)), FixedChecker()) is Result.PASSED
+
+
 def test_problems_of_the_run_come_before_findings_but_do_not_hide_them():
-    history = History(complete=True, problems=(RunProblem(result="aborted", text="stopped: Ctrl-C"),))
+    history = replace(HISTORY, problems=(RunProblem(result="aborted", text="stopped: Ctrl-C"),))
     verdict = judge(experiment(FixedChecker(outcome=Result.FAILED)), history, seed=1, reproduce="")
     assert verdict.result is Result.ABORTED
     assert [finding.outcome for finding in verdict.findings] == [Result.FAILED]

@@ -9,7 +9,6 @@ import pytest
 
 from chaoskit.checkers.availability import Availability
 from chaoskit.checkers.error_rate import ErrorRate
-from chaoskit.checkers.exercised import Exercised
 from chaoskit.engine import store
 from chaoskit.engine.guard import StopFlag
 from chaoskit.engine.runner import Cast, run
@@ -104,21 +103,21 @@ def test_without_a_steady_state_nothing_is_injected_and_nothing_is_undone(world)
 
 
 def test_a_fault_without_effect_never_passes(world):
-    verdict = world.run(injection(NoFault()), expect=(Exercised(),))
+    verdict = world.run(injection(NoFault()))
     assert verdict.result is Result.INCONCLUSIVE
     assert verdict.faults[0]["effect_seen"] is False
 
 
 def test_a_cut_that_does_not_cut_is_seen(world):
     world.environment.links_by_name["front -> back"].is_deaf = True
-    verdict = world.run(injection(Partition(between=("front", "back"))), expect=(Exercised(),))
+    verdict = world.run(injection(Partition(between=("front", "back"))))
     assert verdict.result is Result.INCONCLUSIVE
     assert "front -> back answered" in str(verdict.faults[0]["evidence"])
 
 
 def test_a_surge_that_does_not_come_is_seen(world):
     world.load.deaf = True
-    verdict = world.run(injection(Saturate(times=4)), expect=(Exercised(),))
+    verdict = world.run(injection(Saturate(times=4)))
     assert verdict.result is Result.INCONCLUSIVE
 
 
@@ -185,6 +184,13 @@ def test_a_load_that_dies_is_an_error(world):
     verdict = world.run(injection(Kill(service="back"), at_s=1.5), duration_s=3.0)
     assert verdict.result is Result.ERROR
     assert "LoadFailed" in verdict.problems[0]
+
+
+def test_the_surge_of_a_load_that_died_is_not_left_behind(world):
+    world.load.dies_after = 100
+    verdict = world.run(Injection(fault=Saturate(times=4), at_s=0.5), duration_s=3.0)
+    assert verdict.result is Result.ERROR
+    assert not any("may still be there" in problem for problem in verdict.problems)
 
 
 def test_an_environment_that_cannot_do_a_fault_says_which(world):

@@ -83,6 +83,16 @@ def test_ended_children_are_reaped_at_once(supervisor, place, wait_until):
     assert supervisor.processes("one") == ()
 
 
+def test_a_service_that_ends_by_itself_says_so_in_its_log_and_one_that_was_killed_does_not(supervisor, place, wait_until):
+    start(supervisor, place, code="import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    log = supervisor.log("one")
+    wait_until(lambda: not supervisor.processes("one") and "ended by itself, by signal 11 (SIGSEGV)" in log.read_text())
+    start(supervisor, place, name="two")
+    supervisor.kill("two")
+    wait_until(lambda: not supervisor.processes("two"))
+    assert "ended by itself" not in supervisor.log("two").read_text()
+
+
 def test_pause_freezes_all_and_resume_lets_them_go_on(supervisor, place, daemon_pid):
     start(supervisor, place, code=DAEMON)
     daemon_pid()

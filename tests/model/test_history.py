@@ -1,5 +1,6 @@
 import gc
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -74,13 +75,13 @@ EVENTS = (
     {"event": "ledger", "read": 2, "same_as_first": True},
     {"event": "digests", "members": {"ledger-db-2": "abc"}},
     {"event": "problem", "result": "aborted", "text": "stopped by hand"},
-    {"event": "finished"},
+    {"event": "finished", "at_ns": 900},
 )
 
 HISTORY = History(
     run={"event": "run", "format": 1, "seed": 7},
     opening={"ada": 1000, "vault": 0},
-    phases={"load": 100},
+    phases={"load": 100, "end": 900},
     operations=(
         Operation(number=1, journey="login", due_ns=105, attempts=(Attempt(number=1, start_ns=106),)),
         Operation(
@@ -244,3 +245,8 @@ def test_a_part_of_a_history_does_not_share_what_was_worked_out_from_the_whole()
     part = HISTORY.due_between(106, 1000)
     assert [operation.number for operation in part.operations] == [2]
     assert part.memo == {}
+
+
+def test_seconds_count_from_the_profiles_zero_as_a_document_does():
+    history = replace(HISTORY, phases={"load": HISTORY.operations[0].due_ns - 250_000_000})
+    assert history.seconds(HISTORY.operations[0].due_ns) == 0.25

@@ -86,6 +86,8 @@ class Session:
     timeline: int = 0
     used_s: float = field(default_factory=now_s)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
+    statement: asyncio.Task[list[Row]] | None = None
+    """The last statement that was begun."""
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: an idle session on which something does was ended by the server."""
@@ -100,26 +102,31 @@ class Session:
 
         Raises `Unanswered` at *deadline_s*: then the session is lost.
         """
-        task = asyncio.create_task(_rows(self.connection, statement, values))
+        self.statement = task = asyncio.create_task(_rows(self.connection, statement, values))
         await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
         if task.done():
             return task.result()
-        self._hang_up()
-        # The shutdown wakes the task at once; the limit is for a kernel that does not.
-        await asyncio.wait({task}, timeout=1.0)
-        # Not before: whoever sees it closes the connection, and the driver would go on in memory that is freed.
+        await self._hang_up(task)
         self.lost.set()
-        if task.done():
-            task.exception()
         raise Unanswered("no answer from the database in time")
 
-    def _hang_up(self) -> None:
-        """End the connection without asking the server, which may not be there. A waiting statement ends with an error."""
-        if self.connection.closed:
-            return
-        # The driver still watches its own descriptor, so the connection is shut down and not closed.
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
-            same.shutdown(socket.SHUT_RDWR)
+    async def close(self) -> None:
+        """Close the connection, but never under a statement: libpq would go on in memory that has been freed, and crash."""
+        if self.statement is not None and not self.statement.done():
+            await self._hang_up(self.statement)
+        if self.statement is None or self.statement.done():
+            await self.connection.close()
+
+    async def _hang_up(self, statement: asyncio.Task[list[Row]]) -> None:
+        """End the connection without asking the server, which may not be there. The waiting statement ends with an error."""
+        if not self.connection.closed:
+            # The driver still watches its own descriptor, so the connection is shut down and not closed.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.connection.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
+        # The shutdown wakes the statement at once; the limit is for a kernel that does not.
+        await asyncio.wait({statement}, timeout=1.0)
+        if statement.done() and not statement.cancelled():
+            statement.exception()
 
 
 class Sessions:
@@ -215,7 +222,7 @@ class Sessions:
                 await self._watch(session)
             finally:
                 self._live.discard(session)
-                await session.connection.close()
+                await session.close()
 
     def _say(self, line: str) -> None:
         """Log what is new, once for all sessions."""
@@ -232,7 +239,7 @@ class Sessions:
             if session.timeline < self._timeline:
                 raise ConnectionError(f"{node} is a deposed primary: timeline {session.timeline}, {self._timeline} was seen before")
         except BaseException:
-            await connection.close()
+            await session.close()
             raise
         self._timeline = session.timeline
         connection.add_notice_handler(_note)
