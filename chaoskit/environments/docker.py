@@ -19,7 +19,7 @@ from chaoskit.environments.images import Images, provide
 from chaoskit.environments.packet_link import ContainerPackets, Flow
 from chaoskit.environments.ports import HOST
 from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
-from chaoskit.environments.stack import FOLDER, TOXIPROXY, Entry, Launch, Stack
+from chaoskit.environments.stack import AT_ONCE, FOLDER, TOXIPROXY, Entry, Launch, Stack
 from chaoskit.environments.starting import start_all, wait_complete
 from chaoskit.model.errors import CannotHeal, ChaoskitError, MissingPart, Unsupported
 from chaoskit.model.protocols import Link, Undo
@@ -27,7 +27,6 @@ from chaoskit.model.topology import Ledger, LinkSpec, ServiceSpec, Topology
 
 CUSTOMERS = "customers"
 """The client of links from outside."""
-CREATE_AT_ONCE = 4  # the engine makes a container in a fifth of a second, most of it waiting for the disk
 
 
 class DockerEnvironment:
@@ -93,7 +92,7 @@ class DockerEnvironment:
         self._ports = {key: self._stack.take_port() for key in (*owned, *linked)}
         self._stack.open(logs=self._logs)
         entries = {key: self._entry(key) for key in self._ports}
-        with ThreadPoolExecutor(CREATE_AT_ONCE, thread_name_prefix="chaoskit-create") as crew:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="chaoskit-create") as crew:
             made = [crew.submit(self._service, number, spec) for number, spec in enumerate(self.topology.services, start=1)]
             self._stack.start_toxiproxy(self._images.named(TOXIPROXY), tuple(entries.values()), is_stopping=is_stopping)
             self._services |= {spec.name: one.result() for spec, one in zip(self.topology.services, made, strict=True)}

@@ -1,7 +1,8 @@
 """Removes everything of one run: `python sweep.py RUN ENGINE RECORDS LOG PARENT` waits until the run has ended, then does it.
 
 What is removed carries the run's label; what was done to containers that are not ours is undone by the commands in RECORDS.
-Standard library only and no imports of ours, hence one file: it is started by its path, is there in milliseconds, outlives its parent.
+Standard library only and no imports of ours, hence one file: it is started by its path, is there in milliseconds, and outlives its
+parent.
 It speaks to the engine's socket itself, since loading a client library takes longer than all of its work.
 """
 

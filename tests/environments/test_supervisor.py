@@ -162,9 +162,9 @@ place = Path(sys.argv[1])
 supervisor = Supervisor(work=place / "work", logs=place / "logs")
 root = supervisor.start("one", (sys.executable, "-c", sys.argv[2]), variables={}, folder=place / "work/one")
 if sys.argv[3] == "fork" and os.fork() == 0:
-    print("copy", os.getpid(), flush=True)
+    os.write(1, f"copy {os.getpid()}\\n".encode())  # print may write in pieces, which the other one's come between
     time.sleep(600)
-print("ready", supervisor.pid, root, flush=True)
+os.write(1, f"ready {supervisor.pid} {root}\\n".encode())
 time.sleep(600)
 """
 

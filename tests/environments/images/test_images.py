@@ -106,6 +106,9 @@ class TestOnAnEngine:
 
     def test_a_build_ends_when_the_run_is_to_stop(self, engine, tmp_path):
         base = provide(engine, names=("bank",)).named("bank").reference
-        (tmp_path / "Dockerfile").write_text(f"FROM {base}\n")
+        # A step that takes a while, so that the engine notices before it has made anything.
+        (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN sleep 5\n")
+        before = {image.id for image in engine.client.images.list(filters={"dangling": True})}
         with pytest.raises(Stopped, match="chaoskit/test:stopped"):
             _Builder(engine, print, lambda: True)._build(str(tmp_path), "chaoskit/test:stopped", {})
+        assert {image.id for image in engine.client.images.list(filters={"dangling": True})} <= before
