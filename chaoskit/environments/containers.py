@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 from chaoskit.environments import container_faults
 from chaoskit.environments.container_undo import undo_container
-from chaoskit.environments.docker_engine import TARGET_LABEL
+from chaoskit.environments.docker_engine import TARGET_LABEL, engine_address
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
 from chaoskit.environments.images import provide
@@ -38,7 +38,7 @@ from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
 from chaoskit.environments.ryuk import without_pulling_ryuk
 from chaoskit.environments.stack import TOXIPROXY, Entry, Stack
 from chaoskit.environments.starting import wait_ready
-from chaoskit.model.errors import CannotHeal, ChaoskitError, NotReady, Unsupported, UsageError
+from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import POSTGRES_HELLO, Command, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
 
@@ -211,6 +211,14 @@ class ContainerEnvironment:
         return container_faults.lacks()
 
     @property
+    def run(self) -> str:
+        return self._stack.run
+
+    @property
+    def engine_address(self) -> str:
+        return engine_address()
+
+    @property
     def stack(self) -> Stack:
         """The run's network, Toxiproxy and reaper."""
         return self._stack
@@ -219,6 +227,21 @@ class ContainerEnvironment:
     def started(self) -> tuple[DockerService, ...]:
         """Every service that is up, in the order in which they were started."""
         return tuple(self._services.values())
+
+    def permit(self, targets: tuple[str, ...]) -> None:
+        """All containers that were started here are our own; a guest must still carry the label `chaoskit.target=true`."""
+        import docker
+
+        guests = {guest.id for guest in self._stack.guests}
+        for name in {word for target in targets for word in target.split(" -> ")} & self._services.keys():
+            container = self._services[name].container
+            if container.id in guests:
+                try:
+                    container.reload()
+                except docker.errors.DockerException as error:
+                    raise CannotInject(f"service {name!r}: whether it may be hurt cannot be seen: {error}") from error
+                if problem := _not_marked(name, container):
+                    raise CannotInject(f"{problem} any more; nothing was done to it")
 
     def service(self, name: str) -> DockerService:
         """A service that can be killed, started, paused and squeezed. Raises `Unsupported`."""
@@ -329,11 +352,8 @@ class ContainerEnvironment:
         """Take in a container that runs already. It is let go when the network is removed, and stays."""
         wrapped = container.get_wrapped_container()
         wrapped.reload()
-        if wrapped.labels.get(TARGET_LABEL) != "true":
-            raise UsageError(
-                f"service {name!r}: its container {wrapped.name} runs already and does not carry the label {TARGET_LABEL}=true; "
-                "add it before it is started, or label it if it may be hurt"
-            )
+        if problem := _not_marked(name, wrapped):
+            raise UsageError(f"{problem}; add it before it is started, or label it if it may be hurt")
         self._stack.network.connect(wrapped, aliases=[name], ipv4_address=self._static(name))
         self._stack.guests.append(wrapped)
 
@@ -401,6 +421,13 @@ class ContainerEnvironment:
     def _must_be_down(self, what: str) -> None:
         if self._services:
             raise UsageError(f"{what} while the environment is up; declare everything before it is started")
+
+
+def _not_marked(name: str, container: Container) -> str:
+    """Why a container that is not ours may not be hurt, "" if it may."""
+    if container.labels.get(TARGET_LABEL) == "true":
+        return ""
+    return f"service {name!r}: its container {container.name} runs already and does not carry the label {TARGET_LABEL}=true"
 
 
 def _wrapped(container: DockerContainer) -> Container | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chaoskit.environments import container_faults, roles
 from chaoskit.environments.container_undo import undo_container
+from chaoskit.environments.docker_engine import engine_address
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
 from chaoskit.environments.images import Images, provide
@@ -69,6 +70,14 @@ class DockerEnvironment:
         return container_faults.lacks()
 
     @property
+    def run(self) -> str:
+        return self._stack.run
+
+    @property
+    def engine_address(self) -> str:
+        return engine_address()
+
+    @property
     def stack(self) -> Stack:
         """The run's network, Toxiproxy and reaper."""
         return self._stack
@@ -122,6 +131,9 @@ class DockerEnvironment:
             problems.append(str(error))
         if problems:
             raise CannotHeal(f"environment {self.name} of {self.topology.name}: {'; '.join(problems)}")
+
+    def permit(self, targets: tuple[str, ...]) -> None:
+        """All of it is our own."""
 
     def service(self, name: str) -> DockerService:
         resolved = self.resolve(name)

@@ -44,6 +44,10 @@ class DockerService(ContainerFaults):
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def handle(self) -> Mapping[str, str]:
+        return {"container": str(self.container.id)}
+
     def status(self) -> str:
         """What the engine says now: `running`, `paused`, `exited`, `created`; `gone` when it does not know the container."""
         import docker

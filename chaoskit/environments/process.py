@@ -44,12 +44,14 @@ class ProcessEnvironment:
     """
 
     name = "process"
+    engine_address = ""
     capabilities = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
 
     def __init__(
         self, topology: Topology, *, seed: int, options: Mapping[str, str], logs: Path, directory: Path | None = None
     ) -> None:
         self.topology = topology
+        self.run = owner.new_run()
         self._seed = seed
         self._options = dict(options)
         self._logs = logs
@@ -80,7 +82,7 @@ class ProcessEnvironment:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._assign_ports()
         self._work = Path(tempfile.mkdtemp(prefix=f"chaoskit-{_plain(self.topology.name)}-", dir=self._directory)).resolve()
-        (self._work / owner.MARK).write_text(owner.new_run())  # for `chaoskit gc`, should the supervisor be killed as well
+        (self._work / owner.MARK).write_text(self.run)  # for `chaoskit gc`, should the supervisor be killed as well
         self._supervisor = Supervisor(work=self._work, logs=self._logs.resolve(), keep_open=self._ports.descriptors)
         self._start_toxiproxy(is_stopping)
         self._services |= {spec.name: self._service(spec) for spec in self.topology.services}
@@ -104,6 +106,9 @@ class ProcessEnvironment:
         if problems:
             raise CannotHeal(f"environment {self.name} of {self.topology.name}: {'; '.join(problems)}")
         self._ports.close()
+
+    def permit(self, targets: tuple[str, ...]) -> None:
+        """All of it is our own."""
 
     def service(self, name: str) -> Service:
         resolved = self.resolve(name)

@@ -84,6 +84,10 @@ class ProcessService:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def handle(self) -> Mapping[str, str]:
+        return {}
+
     def kill(self) -> None:
         try:
             if not self._supervisor.processes(self.name):

@@ -24,7 +24,8 @@ class Crash:
 
     def aim(self, stage: Stage) -> Aim:
         target = stage.environment.resolve(self.service)
-        return Aim(targets=(target,), undo=(Undo(verb="start", target=target),))
+        handle = stage.environment.service(target).handle
+        return Aim(targets=(target,), undo=(Undo(verb="start", target=target, details=handle),))
 
     def inject(self, stage: Stage, aim: Aim) -> None:
         container(stage, aim.targets[0]).crash()

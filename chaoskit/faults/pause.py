@@ -23,7 +23,8 @@ class Pause:
 
     def aim(self, stage: Stage) -> Aim:
         target = stage.environment.resolve(self.service)
-        return Aim(targets=(target,), undo=(Undo(verb="resume", target=target),))
+        handle = stage.environment.service(target).handle
+        return Aim(targets=(target,), undo=(Undo(verb="resume", target=target, details=handle),))
 
     def inject(self, stage: Stage, aim: Aim) -> None:
         stage.environment.service(aim.targets[0]).pause()

@@ -18,7 +18,8 @@ from chaoskit.model.verdict import Finding
 class Undo:
     """One act that heals: *verb* on *target*. Doing it twice does no harm; it is complete without any object in memory.
 
-    Services take `start` and `resume`; links (`client -> service`) take `restore`; the load takes `surge`. What only containers
+    Services take `start` and `resume`, with the service's `handle` as details; links (`client -> service`) take `restore`; the load
+    takes `surge`. What only containers
     suffer (`chaoskit.model.containers`) is undone by `attach`, `resize`, `free-disk`, `unfilter` and `unthrottle`: there `details`
     names the container, so that a process which knows only the engine can do it.
     """
@@ -49,6 +50,10 @@ class Service(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def handle(self) -> Mapping[str, str]:
+        """What another process needs to find it: `{"container": id}`; {} for a service that ends with its environment."""
+
     def kill(self) -> None:
         """End it at once, without a chance to clean up (SIGKILL). Returns when no process of it is left. Raises `CannotInject`."""
 
@@ -104,7 +109,9 @@ class Link(Protocol):
 
 
 class Environment(Protocol):
-    """The running system. Not thread-safe but for `answer_s`, `role` and `resolve`, which probes call while faults act."""
+    """The running system. `up` and `down` are for one thread. The rest may be called from several at once, for different targets:
+    probes look and other faults are undone while one is injected.
+    """
 
     topology: Topology
 
@@ -119,6 +126,17 @@ class Environment(Protocol):
         (`crash`, `detach`, `squeeze-cpu`, `squeeze-memory`, `fill-disk`, `packets`, `packet-loss`, `bandwidth`.) An environment may
         have an attribute `lacks` besides, which says in words what is missing for those it cannot do here.
         """
+
+    @property
+    def run(self) -> str:
+        """The id that everything carries which it makes, known before `up`, so that another process can find and remove it."""
+
+    @property
+    def engine_address(self) -> str:
+        """The container engine that it uses; "" without one."""
+
+    def permit(self, targets: tuple[str, ...]) -> None:
+        """Look once more, at the moment of injection, whether these may be hurt. Raises `CannotInject` for one that may not."""
 
     def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
         """Start everything; ready means that data was exchanged. On failure everything is taken down again.

@@ -52,6 +52,7 @@ class FakeService:
     state: str = "running"
     refuses: frozenset[str] = frozenset()
     calls: list[str] = field(default_factory=list)
+    handle: Mapping[str, str] = field(default_factory=dict)
 
     def kill(self) -> None:
         self._do("kill", {"running": "killed", "paused": "killed"}, CannotInject)
@@ -135,6 +136,8 @@ class FakeEnvironment:
     """
 
     name = "fake"
+    run = ""
+    engine_address = ""
 
     def __init__(self, topology: Topology | None = None, *, ledger: Ledger | None = None) -> None:
         self.topology = topology or fake_topology(ledger=ledger)
@@ -144,6 +147,8 @@ class FakeEnvironment:
         self.links_by_name = {link.name: link for link in links}
         self.is_up = False
         self.undone: list[Undo] = []
+        self.forbidden: frozenset[str] = frozenset()
+        """Targets that may not be hurt."""
         self.up_error: Exception | None = None
         self.down_error: Exception | None = None
         self._ledger = ledger
@@ -159,6 +164,10 @@ class FakeEnvironment:
         self.is_up = False
         if self.down_error:
             raise self.down_error
+
+    def permit(self, targets: tuple[str, ...]) -> None:
+        if self.forbidden & set(targets):
+            raise CannotInject(f"{', '.join(sorted(self.forbidden & set(targets)))} may not be hurt, as the test asked")
 
     def service(self, name: str) -> FakeService:
         return self.services[self.resolve(name)]
