@@ -1,6 +1,7 @@
 """Injects and heals. Every act is recorded before it is done, looked at after it was done, and undone whatever happens.
 
-The look goes on in a thread of its own, so that the next fault is not late because the last one is being observed.
+Each fault has a thread of its own for its injection, for the look at its effect, and for its healing, so that none waits for
+another: not the next injection for the last look, not a healing for one that hangs. Only faults of the same target take turns.
 """
 
 from __future__ import annotations
@@ -22,15 +23,26 @@ EFFECT_WITHIN_S = 3.0
 HEALED_WITHIN_S = 15.0
 """A killed database node needs some seconds until it answers again."""
 LOOK_AGAIN_S = 0.05
+MEANWHILE_S = 0.1
+"""How often somebody else is let look around while an injection blocks."""
+INJECTED_WITHIN_S = 30.0
+"""Killing, the slowest, gives itself 10 s. What takes three times as long hangs, and is undone without waiting for it any more."""
+HEAL_WITHIN_S = 90.0
+"""All that healing may take together: escalating through a restart of Toxiproxy takes 15 s, starting a database up to a minute."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """A fault that has been injected, or may have been, and is not healed."""
+@dataclass(slots=True, eq=False)
+class _Act:
+    """A fault that has been injected, or may have been, and what is under way for it."""
 
+    name: str
     fault: Fault
     aim: Aim
+    injection: threading.Thread | None = None
+    at_ns: int = 0
+    error: Exception | None = None
     look: threading.Thread | None = None
+    healing: threading.Thread | None = None
     is_healing: threading.Event = field(default_factory=threading.Event)
 
 
@@ -40,49 +52,97 @@ class Conductor:
     `errors` collects what could not be healed or recorded, in order.
     """
 
-    def __init__(self, stage: Stage, recorder: JsonLines, undo: UndoLedger) -> None:
+    def __init__(
+        self, stage: Stage, recorder: JsonLines, undo: UndoLedger, *, injected_within_s: float = INJECTED_WITHIN_S
+    ) -> None:
         self._stage = stage
         self._recorder = recorder
         self._undo = undo
-        self._open: dict[str, _Open] = {}
-        self._looks: list[threading.Thread] = []
+        self._injected_within_s = injected_within_s
+        self._open: dict[str, _Act] = {}
+        self._healing: list[_Act] = []
         self.errors: list[ChaoskitError] = []
 
     @property
     def injected(self) -> tuple[str, ...]:
-        """The names of the faults that may still be there."""
+        """The names of the faults that may still be there and are not being healed."""
         return tuple(self._open)
 
-    def inject(self, entry: Entry) -> None:
-        """Inject one fault. Raises `CannotInject` if it may not have been applied, `CannotRecord` if it may not be recorded."""
+    def inject(self, entry: Entry, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Inject one fault. Blocks until it is done, and calls *meanwhile* ten times a second, which may raise to give up waiting.
+
+        Raises `CannotInject` if it may not have been applied, `CannotRecord` if it may not be recorded. Whatever is raised, it is
+        healed by `heal_all`.
+        """
         fault, name = entry.injection.fault, entry.fault
         try:
             aim = fault.aim(self._stage)
+            self._stage.environment.permit(aim.targets)
         except ChaoskitError as error:
             raise self._not_injected(name, error) from error
+        for other in self._healing:
+            if other.healing is None or not _share_a_target(other.aim, aim):
+                continue
+            if not _wait(other.healing, HEAL_WITHIN_S, meanwhile):
+                raise self._not_injected(name, TimeoutError(f"{other.name} is still being healed on the same target"))
         # Neither the undo ledger nor the history may be written after the act: no record, no injection.
         self._undo.injecting(name, aim)
         self._record("injecting", name, targets=list(aim.targets))
-        self._open[name] = opened = _Open(fault, aim)
-        try:
-            fault.inject(self._stage, aim)
-        except Exception as error:
-            raise self._not_injected(name, error) from error
-        at_ns = time.monotonic_ns()
+        self._open[name] = act = _Act(name, fault, aim)
+        act.injection = _thread(f"inject-{name}", lambda: self._inject(act))
+        if not _wait(act.injection, self._injected_within_s, meanwhile):
+            raise self._not_injected(name, TimeoutError(f"its injection did not end within {self._injected_within_s:g} s"))
+        if act.error is not None:
+            raise self._not_injected(name, act.error) from act.error
         self._undo.injected(name)
-        opened.look = self._start(f"look-{name}", lambda: self._see_effect(name, opened, at_ns))
+        act.look = _thread(f"look-{name}", lambda: self._try(name, lambda: self._see_effect(act)))
 
     def heal(self, name: str) -> None:
-        """Undo one fault and see to it that its effect is gone; what goes wrong is in `errors`. Does nothing if it is healed."""
-        opened = self._open.pop(name, None)
-        if opened is None:
+        """Begin to undo one fault and to see that its effect is gone; what goes wrong is in `errors`. Does not wait for it.
+
+        Does nothing for a fault that is healed, or is being healed.
+        """
+        act = self._open.pop(name, None)
+        if act is None:
             return
-        opened.is_healing.set()
-        if opened.look is not None:
-            opened.look.join()
-        self._try(name, lambda: self._record("healing", name))
+        # Of two on the same target, the one that was injected last is undone first.
+        later = [one for one in self._healing if _share_a_target(one.aim, act.aim)]
+        self._healing.append(act)
+        act.is_healing.set()
+        act.healing = _thread(f"heal-{name}", lambda: self._try(name, lambda: self._heal(act, later)))
+
+    def heal_all(self) -> None:
+        """Heal what is left, last first, and wait for it. One failure does not keep the others from being healed.
+
+        Blocks up to `HEAL_WITHIN_S` for all of them together.
+        """
+        for name in reversed(tuple(self._open)):
+            self.heal(name)
+        deadline = time.monotonic() + HEAL_WITHIN_S
+        for act in self._healing:
+            assert act.healing is not None
+            if not _wait(act.healing, deadline - time.monotonic(), lambda: None):
+                self._not_healed(act.name, f"its undo did not end within {HEAL_WITHIN_S:g} s")
+        self._healing.clear()
+
+    def _inject(self, act: _Act) -> None:
+        try:
+            act.fault.inject(self._stage, act.aim)
+        except Exception as error:
+            act.error = error
+        act.at_ns = time.monotonic_ns()
+
+    def _heal(self, act: _Act, later: list[_Act]) -> None:
+        for other in later:
+            if other.healing is not None:
+                other.healing.join(HEAL_WITHIN_S)
+        assert act.injection is not None
+        act.injection.join(self._injected_within_s)
+        if act.look is not None:
+            act.look.join()
+        self._try(act.name, lambda: self._record("healing", act.name))
         failed = False
-        for undo in reversed(opened.aim.undo):
+        for undo in reversed(act.aim.undo):
             try:
                 if undo.target == "load":
                     # A load that has died has taken its surge along: nothing is left to undo, and its death is told elsewhere.
@@ -92,47 +152,33 @@ class Conductor:
                     self._stage.environment.undo(undo)
             except Exception as error:
                 failed = True
-                self._not_healed(name, f"{undo.verb} {undo.target}: {error}")
+                self._not_healed(act.name, f"{undo.verb} {undo.target}: {error}")
+        if act.injection.is_alive():
+            failed = True
+            self._not_healed(act.name, "its injection hangs and may come after its undo")
         if not failed:
-            at_ns = time.monotonic_ns()
-            self._start(f"heal-{name}", lambda: self._see_gone(name, opened, at_ns))
+            self._see_gone(act, time.monotonic_ns())
 
-    def heal_all(self) -> None:
-        """Heal what is left, last first, and wait for all looks. One failure does not keep the others from being healed."""
-        for name in reversed(tuple(self._open)):
-            self.heal(name)
-        for thread in self._looks:
-            thread.join(HEALED_WITHIN_S + EFFECT_WITHIN_S)
-        self._looks.clear()
-
-    def _see_effect(self, name: str, opened: _Open, at_ns: int) -> None:
+    def _see_effect(self, act: _Act) -> None:
         deadline = time.monotonic() + EFFECT_WITHIN_S
         while True:
-            sign = opened.fault.observe(self._stage, opened.aim)
-            if sign.present or opened.is_healing.is_set() or time.monotonic() >= deadline:
+            sign = act.fault.observe(self._stage, act.aim)
+            if sign.present or act.is_healing.is_set() or time.monotonic() >= deadline:
                 break
-            opened.is_healing.wait(LOOK_AGAIN_S)
-        self._record("injected", name, at_ns=at_ns, effect_seen=sign.present, evidence=sign.evidence, seen_ns=time.monotonic_ns())
+            act.is_healing.wait(LOOK_AGAIN_S)
+        self._record(
+            "injected", act.name, at_ns=act.at_ns, effect_seen=sign.present, evidence=sign.evidence, seen_ns=time.monotonic_ns()
+        )
 
-    def _see_gone(self, name: str, opened: _Open, at_ns: int) -> None:
+    def _see_gone(self, act: _Act, at_ns: int) -> None:
         deadline = time.monotonic() + HEALED_WITHIN_S
-        while (sign := opened.fault.observe(self._stage, opened.aim)).present:
+        while (sign := act.fault.observe(self._stage, act.aim)).present:
             if time.monotonic() >= deadline:
-                self._not_healed(name, f"its effect is still there {HEALED_WITHIN_S:g} s after the undo: {sign.evidence}")
+                self._not_healed(act.name, f"its effect is still there {HEALED_WITHIN_S:g} s after the undo: {sign.evidence}")
                 return
             time.sleep(LOOK_AGAIN_S)  # a pause between two looks at the live system, bounded by the deadline above
-        self._undo.healed(name)
-        self._record("healed", name, at_ns=at_ns, evidence=sign.evidence, seen_ns=time.monotonic_ns())
-
-    def _start(self, name: str, work: Callable[[], None]) -> threading.Thread:
-
-        def guarded() -> None:
-            self._try(name, work)
-
-        thread = threading.Thread(target=guarded, name=f"chaoskit-{name}")
-        self._looks.append(thread)
-        thread.start()
-        return thread
+        self._undo.healed(act.name)
+        self._record("healed", act.name, at_ns=at_ns, evidence=sign.evidence, seen_ns=time.monotonic_ns())
 
     def _try(self, name: str, work: Callable[[], None]) -> None:
         try:
@@ -154,3 +200,24 @@ class Conductor:
 
     def _record(self, event: str, name: str, **more: object) -> None:
         self._recorder.append({"event": event, "fault": name, "at_ns": time.monotonic_ns(), **more})
+
+
+def _share_a_target(one: Aim, other: Aim) -> bool:
+    return not set(one.targets).isdisjoint(other.targets)
+
+
+def _thread(name: str, work: Callable[[], None]) -> threading.Thread:
+    """A started thread. One that hangs for ever, which is reported, must not keep the process from ending."""
+    thread = threading.Thread(target=work, name=f"chaoskit-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+def _wait(thread: threading.Thread, within_s: float, meanwhile: Callable[[], None]) -> bool:
+    """Whether *thread* ended in time."""
+    deadline = time.monotonic() + within_s
+    while thread.is_alive() and (left_s := deadline - time.monotonic()) > 0:
+        thread.join(min(MEANWHILE_S, left_s))
+        if thread.is_alive():
+            meanwhile()
+    return not thread.is_alive()

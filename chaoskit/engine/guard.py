@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from chaoskit.model.errors import Stopped, Unsupported
 from chaoskit.model.experiment import Experiment
@@ -11,29 +13,48 @@ from chaoskit.model.history import History
 from chaoskit.model.protocols import Checker, Environment
 from chaoskit.model.verdict import Finding, Result
 
+LOOK_S = 0.2
+"""How often it is looked for a request from another process: it is acted on within a second."""
+
 LOAD_CAPABILITIES = frozenset({"surge"})
 """What a load can do by itself, wherever the system runs."""
 
 
 class StopFlag:
-    """Asks a run to stop. `request` may be called from any thread and from a signal handler."""
+    """Asks a run to stop. `request` may be called from any thread and from a signal handler.
+
+    Another process asks by writing its reason into the file *asked*, which the run's folder has for that.
+    """
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self.reason = ""
+        self._reason = ""
+        self.asked: Path | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why; the first reason counts."""
+        return self._reason
 
     def request(self, reason: str) -> None:
-        """Stop as soon as what is injected is healed. The first reason counts."""
-        self.reason = self.reason or reason
+        """Stop as soon as what is injected is healed."""
+        self._reason = self._reason or reason
         self._event.set()
 
     def is_set(self) -> bool:
+        if not self._event.is_set() and self.asked is not None and self.asked.exists():
+            self.request(self.asked.read_text(encoding="utf-8", errors="replace").strip() or "asked from outside")
         return self._event.is_set()
 
     def wait(self, seconds: float) -> None:
-        """Wait *seconds*. Raises `Stopped` at once when the run is to stop."""
-        if self._event.wait(max(0.0, seconds)):
-            raise Stopped(self.reason)
+        """Wait *seconds*. Raises `Stopped` at once when the run is to stop, within `LOOK_S` when another process asks for it."""
+        deadline = time.monotonic() + seconds
+        while not self.is_set():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return
+            self._event.wait(min(LOOK_S, left_s))
+        raise Stopped(self.reason)
 
 
 def check_capabilities(experiment: Experiment, environment: Environment) -> None:

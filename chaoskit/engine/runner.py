@@ -28,6 +28,7 @@ from chaoskit.model.errors import CannotHeal, CannotRecord, ChaoskitError, LoadF
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
 from chaoskit.model.protocols import Environment, Load, LoadPlan, Probe, Progress, Stage
+from chaoskit.model.undo import Holder
 from chaoskit.model.verdict import Result, Verdict
 
 TICK_S = 0.5
@@ -59,13 +60,16 @@ class _Aborted(ChaoskitError):
     """An abort rule said that the run must end."""
 
 
-def run(experiment: Experiment, cast: Cast, *, folder: RunFolder, seed: int, reproduce: str) -> Verdict:
-    """Run *experiment* and judge it. The verdict is also in the folder; raises `CannotRecord` when it could not be put there."""
+def run(experiment: Experiment, cast: Cast, *, folder: RunFolder, seed: int, reproduce: str, owner: str = "") -> Verdict:
+    """Run *experiment* and judge it. The verdict is also in the folder; raises `CannotRecord` when it could not be put there.
+
+    *owner* is the id of this process, by which another one can see whether it is still alive.
+    """
     with contextlib.ExitStack() as files:
         recorder = files.enter_context(JsonLines(folder.history))
         undo = UndoLedger(folder.undo)
         files.callback(undo.close)
-        _Run(experiment, cast, folder, seed, recorder, undo).go()
+        _Run(experiment, cast, folder, recorder, undo, owner=owner, seed=seed, reproduce=reproduce).go()
     history = folder.read_history()
     verdict = judge(experiment, history, seed=seed, reproduce=reproduce)
     folder.write_verdict(verdict)
@@ -76,22 +80,41 @@ class _Run:
     """One run under way."""
 
     def __init__(
-        self, experiment: Experiment, cast: Cast, folder: RunFolder, seed: int, recorder: JsonLines, undo: UndoLedger
+        self,
+        experiment: Experiment,
+        cast: Cast,
+        folder: RunFolder,
+        recorder: JsonLines,
+        undo: UndoLedger,
+        *,
+        owner: str,
+        seed: int,
+        reproduce: str,
     ) -> None:
         self._experiment = experiment
+        self._owner, self._reproduce = owner, reproduce
         self._environment, self._load, self._stop = cast.environment, cast.load, cast.stop
         self._probes, self._progress = cast.probes, cast.progress
         self._folder, self._seed = folder, seed
-        self._recorder = recorder
+        self._recorder, self._undo = recorder, undo
         self._live = LiveHistory(folder.history)
         self._schedule = plan(experiment, seed=seed)
         self._conductor = Conductor(Stage(self._environment, self._load), recorder, undo)
         self._record_failed: CannotRecord | None = None
+        self._looked_ns = 0
 
     def go(self) -> None:
         """Everything between the empty folder and the last line of the history. Errors become problems in the history."""
         self._record_start()
         try:
+            self._undo.opened(
+                Holder(
+                    run=self._folder.path.name,
+                    owner=self._owner,
+                    leftovers=self._environment.run,
+                    engine=self._environment.engine_address,
+                )
+            )
             check_capabilities(self._experiment, self._environment)
             self._run_system()
         except Stopped as stopped:
@@ -165,11 +188,11 @@ class _Run:
                 gate_open = True
             self._wait_until(due_ns)
             if entry.act is Act.INJECT:
-                self._conductor.inject(entry)
+                self._conductor.inject(entry, meanwhile=self._look_around)
                 self._progress.say(f"{entry.at_s:5.1f} s  injected {entry.fault}")
             else:
                 self._conductor.heal(entry.fault)
-                self._progress.say(f"{entry.at_s:5.1f} s  healed {entry.fault}")
+                self._progress.say(f"{entry.at_s:5.1f} s  healing {entry.fault}")
         self._wait_until(zero_ns + int(self._schedule.ends_s * 1e9))
 
     def _gate(self) -> None:
@@ -182,18 +205,27 @@ class _Run:
         while (left_s := (due_ns - time.monotonic_ns()) / 1e9) > 0:
             # Judging takes some milliseconds: not shortly before something is due.
             if left_s > TICK_S:
-                history = self._live.read()
-                self._progress.tick(history)
-                if reason := reason_to_abort(self._experiment.abort_if, history):
-                    raise _Aborted(reason)
-                if self._record_failed:
-                    raise self._record_failed
-                if not self._load.is_running():
-                    self._load.finish(drain_s=0.0)  # raises with the reason, where there is one
-                    raise LoadFailed("the load ended before its time and gave no reason")
+                self._look_around()
             self._stop.wait(min(TICK_S, (due_ns - time.monotonic_ns()) / 1e9))
         if self._stop.is_set():
             raise Stopped(self._stop.reason)
+
+    def _look_around(self) -> None:
+        """Look whether the run may go on, twice a second at most. Raises `Stopped`, `_Aborted` and what has broken."""
+        if self._stop.is_set():
+            raise Stopped(self._stop.reason)
+        if time.monotonic_ns() - self._looked_ns < TICK_S * 0.9e9:
+            return
+        self._looked_ns = time.monotonic_ns()
+        history = self._live.read()
+        self._progress.tick(history)
+        if reason := reason_to_abort(self._experiment.abort_if, history):
+            raise _Aborted(reason)
+        if self._record_failed:
+            raise self._record_failed
+        if not self._load.is_running():
+            self._load.finish(drain_s=0.0)  # raises with the reason, where there is one
+            raise LoadFailed("the load ended before its time and gave no reason")
 
     def _settle(self) -> None:
         ledger = self._environment.ledger()
@@ -224,6 +256,9 @@ class _Run:
             self._environment.down()
         except CannotHeal as error:
             self._problem(Result.ERROR, f"CannotHeal: {error}")
+        else:
+            with contextlib.suppress(CannotRecord):  # whoever reads the ledger finds nothing left, which is as good
+                self._undo.closed()
 
     def _problem(self, result: Result, text: str) -> None:
         self._progress.say(f"{result.value}: {text}")
@@ -250,6 +285,7 @@ class _Run:
                 "run": self._folder.path.name,
                 "title": self._experiment.title,
                 "seed": self._seed,
+                "reproduce": self._reproduce,
                 "environment": choice.use,
                 "on": self._environment.name,
                 "options": dict(choice.options),

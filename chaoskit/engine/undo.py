@@ -1,6 +1,6 @@
 """The undo ledger: what must be undone is on the disk before anything is done. No record, no injection.
 
-Plain data, one line an act, so that another process can heal after this one has died.
+Plain data, one line an act, so that another process can heal after this one has died; `chaoskit.model.undo` has its format.
 """
 
 from __future__ import annotations
@@ -9,30 +9,36 @@ import time
 from pathlib import Path
 
 from chaoskit.engine.recorder import JsonLines
+from chaoskit.model import undo as ledger
 from chaoskit.model.protocols import Aim
 
 
 class UndoLedger:
-    """Writes `undo.jsonl`: `injecting` before the act, `injected` after it, `healed` when its undo was verified.
-
-    Every call returns with the line on the disk and raises `CannotRecord` otherwise.
-    """
+    """Writes `undo.jsonl`. Every call returns with the line on the disk and raises `CannotRecord` otherwise. Thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._lines = JsonLines(path)
 
+    def opened(self, holder: ledger.Holder) -> None:
+        """Whose run it is and how what it makes is found. Comes first, before anything is made."""
+        self._write(ledger.opened(holder))
+
     def injecting(self, fault: str, aim: Aim) -> None:
-        undo = [{"verb": undo.verb, "target": undo.target, "details": dict(undo.details)} for undo in aim.undo]
-        self._write("injecting", fault, undo=undo)
+        self._write(ledger.injecting(fault, aim.undo))
 
     def injected(self, fault: str) -> None:
-        self._write("injected", fault)
+        self._write({"state": "injected", "fault": fault})
 
-    def healed(self, fault: str) -> None:
-        self._write("healed", fault)
+    def healed(self, fault: str, *, by: str = "the run") -> None:
+        """Its undo was done and seen to have worked."""
+        self._write({"state": "healed", "fault": fault, "by": by})
+
+    def closed(self, *, by: str = "the run") -> None:
+        """Nothing is left of what the environment made."""
+        self._write({"state": "closed", "by": by})
 
     def close(self) -> None:
         self._lines.close()
 
-    def _write(self, state: str, fault: str, **more: object) -> None:
-        self._lines.append({"state": state, "fault": fault, "at_ns": time.monotonic_ns(), **more}, sync=True)
+    def _write(self, line: dict[str, object]) -> None:
+        self._lines.append({**line, "at_ns": time.monotonic_ns()}, sync=True)

@@ -76,7 +76,7 @@ def test_a_run_whose_expectations_hold_passes_and_leaves_its_evidence(world):
     assert fault["targets"] == ["back"]
     assert fault["effect_seen"] is True
     assert fault["healed_at_s"] > fault["injected_at_s"]
-    assert undo_states(world) == ["injecting", "injected", "healed"]
+    assert undo_states(world) == ["opened", "injecting", "injected", "healed", "closed"]
     stored = json.loads(world.folder.verdict.read_text())
     assert stored["exit_code"] == 0
     jsonschema.validate(stored, json.loads((resources.files("chaoskit.engine") / "verdict.schema.json").read_text()))
@@ -99,7 +99,7 @@ def test_without_a_steady_state_nothing_is_injected_and_nothing_is_undone(world)
     assert "no steady state" in verdict.problems[0]
     assert world.environment.services["back"].calls == []
     assert world.environment.undone == []
-    assert not world.folder.undo.read_text()
+    assert undo_states(world) == ["opened", "closed"]
 
 
 def test_a_fault_without_effect_never_passes(world):
