@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         print(f"chaoskit {__version__}")
         return 0
-    from chaoskit.model.errors import CannotRecord, ChaoskitError
+    from chaoskit.model.errors import CannotHeal, CannotRecord, ChaoskitError
 
     try:
         parsed = _parser(words).parse_args(words)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(parsed)
         assert isinstance(code, int)
         return code
-    except CannotRecord as error:  # the only one that a run raises after it has begun
+    except (CannotHeal, CannotRecord) as error:  # a run raises only the second one after it has begun
         print(error, file=sys.stderr)
         return ERROR
     except ChaoskitError as error:
@@ -207,6 +207,53 @@ def _gc(given: argparse.Namespace) -> int:
     return code
 
 
+def _heal(given: argparse.Namespace) -> int:
+    from chaoskit import janitor
+    from chaoskit.engine.store import RunFolder
+    from chaoskit.model.errors import ChaoskitError, UsageError
+
+    if (given.run is None) != given.all:
+        raise UsageError("heal: name a run folder, such as one below runs/, or give --all for every one below --runs; not both")
+    code, found = 0, 0
+    for folder in janitor.runs_below(given.runs) if given.all else (RunFolder(given.run),):
+        try:
+            healed = janitor.heal(folder, by="chaoskit heal")
+        except UsageError as error:
+            if not given.all:
+                raise
+            print(f"{error}: left alone")
+            continue
+        except ChaoskitError as error:
+            print(error, file=sys.stderr)
+            code = ERROR
+            continue
+        if given.all and not (healed.done or healed.problems or healed.verdict):
+            continue
+        found += 1
+        print(f"{folder.path}: {healed.how}")
+        for line in healed.done or ["nothing was left to undo"]:
+            print(f"  {line}")
+        if healed.verdict:
+            print(f"  its verdict is now {healed.verdict}, in {folder.verdict.name}")
+        for problem in healed.problems:
+            print(f"could not undo: {problem}", file=sys.stderr)
+            code = ERROR
+    if given.all and not found and code == 0:
+        print(f"Nothing is left of the runs below {given.runs}.")
+    return code
+
+
+def _stop(given: argparse.Namespace) -> int:
+    from chaoskit import janitor
+    from chaoskit.engine.store import RunFolder
+
+    folder = RunFolder(given.run)
+    print(f"{folder.path}: asked to stop; it heals first")
+    verdict = janitor.stop(folder, reason=given.reason, within_s=given.within)
+    print(f"{folder.path}: ended, verdict {verdict}")
+    return 0
+
+
 def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
     from chaoskit.environments.doctor import examine
 
@@ -271,6 +318,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     gc.add_argument("--run", metavar="RUN", help="this run only, also when its owner cannot be seen from here")
     gc.add_argument("--dry-run", action="store_true", help="say what would be removed and remove nothing")
+    heal = add("heal", _heal, "undo what a dead run has left, and give it the verdict that it lacks")
+    heal.epilog = "exit codes: 0 nothing is left, 2 not a run's folder or the run is alive, 5 something could not be undone"
+    heal.add_argument("run", type=Path, nargs="?", metavar="RUN", help="a run folder, such as one below runs/")
+    heal.add_argument("--all", action="store_true", help="every run below --runs that has died")
+    heal.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders are (default: runs)")
+    stop = add("stop", _stop, "ask a run of another terminal to heal and end, and wait for it")
+    stop.epilog = "exit codes: 0 the run has ended, 2 it is not a run's folder or has ended before, 5 it did not end in time"
+    stop.add_argument("run", type=Path, metavar="RUN", help="its folder, such as one below runs/")
+    stop.add_argument(
+        "--reason", default="chaoskit stop", metavar="TEXT", help="what its verdict will say (default: chaoskit stop)"
+    )
+    stop.add_argument("--within", type=float, default=120.0, metavar="S", help="how long to wait for its end (default: 120)")
     add("doctor", _doctor, "say what this machine can do and what is missing")
     return parser
 
@@ -290,12 +349,19 @@ def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
 
 
 def _stop_on_signals(stop: StopFlag) -> None:
-    """Ctrl-C and SIGTERM ask the run to stop; it heals and exits 4. The handler only sets a flag, so it may come at any moment."""
+    """Ctrl-C and SIGTERM ask the run to stop; it heals and exits 4. The handler only sets a flag, so it may come at any moment.
+
+    A second one lists what is still injected.
+    """
+    import os
     import signal
+
+    from chaoskit.janitor import still_injected
 
     def ask(number: int, frame: object) -> None:  # noqa: ARG001 - the shape is signal's
         if stop.is_set():
-            print("still healing; what was injected is in undo.jsonl of the run folder", file=sys.stderr)
+            # Not by print: it may have been interrupted in the middle of itself.
+            os.write(2, ("\n".join(still_injected(stop)) + "\n").encode())
         stop.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
 
     for number in (signal.SIGINT, signal.SIGTERM):

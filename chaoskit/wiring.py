@@ -61,6 +61,8 @@ def carry_out(
     request: Request, experiment: Experiment, registry: Registry, *, seed: int, progress: Progress, stop: StopFlag
 ) -> tuple[Verdict, RunFolder]:
     """Run *experiment*. Raises `UsageError` and `Unsupported` before anything is started; from then on the verdict says it."""
+    from chaoskit.environments import owner
+    from chaoskit.janitor import Janitor
     from chaoskit.loads.process import OpenLoop
 
     topology = registry.topology(experiment.environment.use)
@@ -76,7 +78,9 @@ def carry_out(
         progress=progress,
         stop=stop,
     )
-    verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=request.reproduce(seed))
+    stop.asked = folder.stop
+    with Janitor.start(folder):
+        verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=request.reproduce(seed), owner=owner.new_run())
     return verdict, folder
 
 
@@ -93,9 +97,12 @@ def judge_again(path: Path, registry: Registry) -> Verdict:
     options = {str(k): str(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
     on = history.run.get("on")
     experiment = documents.read(folder.experiment, registry=registry, options=options, on=str(on) if on else None)
-    seed = history.run.get("seed")
+    seed, reproduce = history.run.get("seed"), history.run.get("reproduce")
     return judge(
-        experiment, history, seed=seed if isinstance(seed, int) else 0, reproduce=f"chaoskit check {shlex.quote(str(path))}"
+        experiment,
+        history,
+        seed=seed if isinstance(seed, int) else 0,
+        reproduce=str(reproduce) if reproduce else f"chaoskit check {shlex.quote(str(path))}",
     )
 
 

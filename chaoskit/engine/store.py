@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "undo.jsonl"
 
     @property
+    def stop(self) -> Path:
+        """The file by which another process asks the run to stop; it holds the reason."""
+        return self.path / "stop"
+
+    @property
     def verdict(self) -> Path:
         return self.path / "verdict.json"
 

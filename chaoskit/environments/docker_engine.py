@@ -63,12 +63,12 @@ class Engine:
         }
 
 
-def connect(*, allow_remote: bool = False) -> Engine:
-    """Connect to the engine that the docker command would use. Blocks up to `CALL_S`.
+def connect(*, allow_remote: bool = False, address: str | None = None) -> Engine:
+    """Connect to the engine at *address*, by default the one that the docker command would use. Blocks up to `CALL_S`.
 
     Raises `MissingPart` when there is none that answers, and `Unsupported` for one that is elsewhere or too old.
     """
-    address = engine_address()
+    address = engine_address() if address is None else address
     if not allow_remote and not is_local(address):
         raise Unsupported(
             f"the container engine at {address} is not on this machine; chaoskit breaks things, so it uses a local one only "
