@@ -64,6 +64,14 @@ class Fields:
             return None
         return node.value
 
+    def flag(self, node: Node | None) -> bool | None:
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        self.wrong(node, "expected true or false")
+        return None
+
     def one_of(self, node: Node, name: str, valid: Iterable[str], *, what: str) -> bool:
         names = tuple(valid)
         if name not in names:

@@ -131,10 +131,7 @@ class Parts:
         if parameter.is_pair:
             return self._pair(node, parameter)
         if parameter.plain is bool:
-            if isinstance(node, Scalar) and isinstance(node.value, bool):
-                return node.value
-            self._fields.wrong(node, f"expected {parameter.expected}")
-            return None
+            return self._fields.flag(node)
         if parameter.plain is str:
             return self._fields.text(node)
         name = self._fields.name(node, expected=parameter.expected)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chaoskit.documents.fields import LONGEST_TEXT, Fields
+from chaoskit.documents.limits import WHAT as LIMITS_WHAT
+from chaoskit.documents.limits import hold_to_limits, read_limits
 from chaoskit.documents.parts import Parts, Scope
 from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar, Tree, parse
 from chaoskit.model.errors import InvalidDocument, Problem
@@ -30,12 +32,14 @@ DOCUMENT = {
     "title": "one line of text",
     "reason": "text: why this is tried, in plain language",
     "incident": "the name of a published incident, such as gocardless-2017",
+    "production": "true or false: whether this must be allowed by name, with --allow production",
     "environment": "a name such as bank, or {use: …, on: …, options: {…}}",
     "load": "{arrivals_per_s: …, duration: …, mix: {…}}",
     "steady_state": "a list of checks",
     "faults": "a list of faults",
     "expect": "a list of checks, such as [money]: without expectations a run shows nothing",
     "abort_if": "a list of checks",
+    "limits": LIMITS_WHAT,
 }
 ENVIRONMENT = {
     "use": "the name of an environment, or 'module:name'",
@@ -65,7 +69,7 @@ def read(
 
     Raises `InvalidDocument` with every mistake; a file that cannot be read is one too.
     """
-    text = _text(Path(path), Problems(file=str(path)))
+    text = text_of(Path(path), Problems(file=str(path)), expected="an experiment document such as database_failover.chaos.yaml")
     return read_text(text, file=str(path), registry=registry, variables=variables, options=options, on=on)
 
 
@@ -91,25 +95,32 @@ def read_text(
     return experiment
 
 
-def _text(path: Path, problems: Problems) -> str:
+def text_of(path: Path, problems: Problems, *, expected: str) -> str:
+    """The text of a file, which must be a small one in UTF-8. Raises `InvalidDocument` for any other."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            problems.add_at(f"is {kind}; expected an experiment document such as database_failover.chaos.yaml")
+            problems.add_at(f"is {kind}; expected {expected}")
         else:
             with path.open("rb") as file:
                 content = file.read(LARGEST_FILE + 1)
             if len(content) <= LARGEST_FILE:
                 return content.decode("utf-8-sig")
-            problems.add_at(f"is larger than {LARGEST_FILE >> 20} MiB; expected an experiment document")
+            problems.add_at(f"is larger than {LARGEST_FILE >> 20} MiB; expected {expected}")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         problems.add_at(f"byte {error.object[error.start]:#04x} is not UTF-8; save the file as UTF-8", line=line, column=column)
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        problems.add_at(f"cannot be read: {getattr(error, 'strerror', None) or error}; name an experiment document")
+        problems.add_at(f"cannot be read: {getattr(error, 'strerror', None) or error}; expected {expected}")
     raise InvalidDocument(tuple(problems.found))
+
+
+def check_version(node: Node | None, fields: Fields) -> None:
+    """Report a version other than ours; that it is missing is reported elsewhere."""
+    if node is not None and not (isinstance(node, Scalar) and node.value == VERSION and not isinstance(node.value, bool)):
+        fields.wrong(node, f"is not a version of the format; expected {VERSION}")
 
 
 class _Reader:
@@ -124,10 +135,11 @@ class _Reader:
         given = self._fields.table(tree.root, DOCUMENT, required=REQUIRED, what="an experiment, beginning with 'chaoskit: 1'")
         if given is None:
             return None
-        self._version(given.get("chaoskit"))
+        check_version(given.get("chaoskit"), self._fields)
         title = self._fields.text(given.get("title"), longest=LONGEST_TEXT // 20, is_line=True)
         reason = self._fields.text(given.get("reason"))
         incident = self._fields.text(given.get("incident"), longest=LONGEST_TEXT // 20, is_line=True)
+        production = self._fields.flag(given.get("production"))
         environment, topology = self._environment(given.get("environment"))
         load, mix, duration_s = self._load(given.get("load"), topology)
         parts = Parts(self._registry, self._fields, Scope(topology=topology, mix=mix, duration_s=duration_s))
@@ -135,6 +147,7 @@ class _Reader:
         faults = parts.faults(given.get("faults"))
         expect = parts.checks(given.get("expect"), is_empty_allowed=False)
         abort_if = parts.checks(given.get("abort_if"))
+        limits = read_limits(given.get("limits"), self._fields, source=self._fields.problems.file)
         if title is None or environment is None or load is None or not expect:
             return None
         if not any(check.name == "exercised" for check in expect):
@@ -143,7 +156,7 @@ class _Reader:
         instead = {}
         if self._on is not None or self._options:
             instead = {given["environment"]: _written(environment)}
-        return Experiment(
+        experiment = Experiment(
             title=title,
             reason=reason or "",
             incident=incident or "",
@@ -155,11 +168,13 @@ class _Reader:
             abort_if=abort_if,
             source=self._fields.problems.file,
             document=tree.resolved(instead=instead),
+            limits=limits,
+            production=production or False,
         )
-
-    def _version(self, node: Node | None) -> None:
-        if node is not None and not (isinstance(node, Scalar) and node.value == VERSION and not isinstance(node.value, bool)):
-            self._fields.wrong(node, f"is not a version of the format; expected {VERSION}")
+        # With a fault left out for another mistake, the others would be called by the wrong number.
+        if topology is not None and "limits" in given and not self._fields.problems.found:
+            hold_to_limits(experiment, topology, given["limits"], self._fields)
+        return experiment
 
     # The environment
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chaoskit.documents.fields import LONGEST_TEXT
+from chaoskit.documents.limits import LIMITS
 from chaoskit.documents.parameters import Parameter, parameters
 from chaoskit.documents.quantities import LARGEST, PATTERNS
 from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, REQUIRED, STEP, VERSION
@@ -67,17 +68,20 @@ def _properties(registry: Registry) -> dict[str, Schema]:
         },
         required=LOAD_REQUIRED,
     )
+    limits = _object(LIMITS, {"services": _ref("count"), "share_of_group": _ref("share"), "for": _ref("duration")}, required=())
     return {
         "chaoskit": {"const": VERSION},
         "title": {**_ref("text"), "maxLength": LONGEST_TEXT // 20},
         "reason": _ref("text"),
         "incident": _ref("text"),
+        "production": {"anyOf": [{"type": "boolean"}, _variable()]},
         "environment": {"anyOf": [_ref("text"), choice]},
         "load": load,
         "steady_state": checks,
         "faults": {"type": "array", "items": _ref("fault")},
         "expect": {**checks, "minItems": 1},
         "abort_if": checks,
+        "limits": {**limits, "minProperties": 1},
     }
 
 

@@ -95,9 +95,15 @@ class Tree:
         return "".join((*parts, self.text[done:]))
 
 
-def parse(text: str, *, variables: Mapping[str, str], problems: Problems) -> Tree:
-    """The tree of *text*. Mistakes of form and of variables are added to *problems*."""
-    builder = _Builder(text, variables, problems)
+def parse(
+    text: str,
+    *,
+    variables: Mapping[str, str],
+    problems: Problems,
+    expected: str = "an experiment, beginning with 'chaoskit: 1'",
+) -> Tree:
+    """The tree of *text*. Mistakes of form and of variables are added to *problems*; *expected* is what should be there."""
+    builder = _Builder(text, variables, problems, expected)
     root = builder.build()
     return Tree(root=root, text=text, changes=tuple(builder.changes), variables=frozenset(builder.named))
 
@@ -107,8 +113,9 @@ class _Stop(Exception):
 
 
 class _Builder:
-    def __init__(self, text: str, variables: Mapping[str, str], problems: Problems) -> None:
+    def __init__(self, text: str, variables: Mapping[str, str], problems: Problems, expected: str) -> None:
         self._text = text
+        self._expected = expected
         self._variables = variables
         self._problems = problems
         self.changes: list[tuple[int, int, str]] = []
@@ -149,7 +156,7 @@ class _Builder:
                     self._stop(event, "expected no directives: documents are YAML 1.2")
                 root = self._node(next(events), events, where="", depth=0)
         if root is None:
-            self._problems.add_at("the file is empty; expected an experiment, beginning with 'chaoskit: 1'", line=1, column=1)
+            self._problems.add_at(f"the file is empty; expected {self._expected}", line=1, column=1)
         return root
 
     def _node(self, event: Any, events: Iterator[Any], *, where: str, depth: int) -> Node:

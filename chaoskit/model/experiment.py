@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chaoskit.model.policy import Limits
 from chaoskit.model.protocols import Checker, Fault
 
 
@@ -61,6 +62,10 @@ class Experiment:
     faults: tuple[Injection, ...] = ()
     expect: tuple[Checker, ...] = ()
     abort_if: tuple[Checker, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    """What it may hurt by its own word; a machine's policy may allow less."""
+    production: bool = False
+    """Whether it must be allowed by name: it hurts, or may reach, what real customers use."""
     source: str = ""
     """Where it was read from, for messages and for `reproduce`."""
     document: str = field(default="", repr=False)

@@ -172,6 +172,8 @@ expect:
   - money
 abort_if:
   - {check: available, journey: look, at_least: 1%}
+limits: {services: 2, share_of_group: 100%, for: 2m}
+production: false
 """
 
 

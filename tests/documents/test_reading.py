@@ -7,6 +7,7 @@ import pytest
 from chaoskit.documents import read_text
 from chaoskit.model.errors import InvalidDocument
 from chaoskit.model.experiment import EnvironmentChoice, LoadShape, Step
+from chaoskit.model.policy import Limits
 from chaoskit.registry import MONEY, Registry
 
 FAULTS = (*Registry().names("faults"), "freeze", "cut")
@@ -51,6 +52,9 @@ def test_reads_every_part_of_a_document(read, valid):
         ("available", {"journey": "buy", "at_least": 0.99, "window_s": 5.0})
     ]
     assert [check.name for check in experiment.abort_if] == ["available"]
+    assert experiment.limits == Limits(services=2, share_of_group=1.0, for_s=120.0, source="shop.chaos.yaml")
+    assert experiment.production is False
+    assert read(valid.replace("production: false", "production: true")).production is True
 
 
 def test_money_is_every_money_check_and_exercised_is_always_expected(read, valid):
@@ -94,7 +98,7 @@ MISTAKES = {
         "incident:",
         "incidnt:",
         [
-            "5:1: 'incidnt' is not a key here (abort_if, chaoskit, environment, expect, faults, incident, load, reason, steady_state, title). Did you mean 'incident'?"
+            "5:1: 'incidnt' is not a key here (abort_if, chaoskit, environment, expect, faults, incident, limits, load, production, reason, steady_state, title). Did you mean 'incident'?"
         ],
     ),
     "misspelt key of the load": (
@@ -119,6 +123,50 @@ MISTAKES = {
         "within_s: 15s",
         [
             "18:30: expect[0]: 'within_s' is not a key here (check, of, within). Did you mean 'within'?",
+        ],
+    ),
+    "misspelt limit": (
+        "services: 2",
+        "service: 2",
+        ["22:10: limits: 'service' is not a key here (for, services, share_of_group). Did you mean 'services'?"],
+    ),
+    "limits that are none": (
+        "limits: {services: 2, share_of_group: 100%, for: 2m}",
+        "limits: {}",
+        ["22:9: limits: an empty mapping limits nothing; expected {services: …, share_of_group: …, for: …}"],
+    ),
+    "half a service": ("services: 2", "services: 1.5", ["22:20: limits.services: 1.5; expected a whole number"]),
+    "a share of more than all": (
+        "share_of_group: 100%",
+        "share_of_group: 101%",
+        ["22:39: limits.share_of_group: '101%'; expected a share from 0% to 100%"],
+    ),
+    "no time for any fault": (
+        "for: 2m}",
+        "for: 0s}",
+        ["22:50: limits.for: '0s'; expected a duration such as 250ms, 5s or 1m30s above 0"],
+    ),
+    "a mark that is no mark": ("production: false", "production: no", ["23:13: production: 'no'; expected true or false"]),
+    "its own limit of services broken": (
+        "services: 2",
+        "services: 1",
+        [
+            "22:20: limits.services: at 20 s faults[0] freeze and faults[1] cut may hurt 2 services (2 of store) at the same time; it allows 1"
+        ],
+    ),
+    "its own share of a group broken": (
+        "share_of_group: 100%",
+        "share_of_group: 50%",
+        [
+            "22:39: limits.share_of_group: at 20 s faults[0] freeze and faults[1] cut may hurt 2 of the 2 members of store at the same time; it allows 50%"
+        ],
+    ),
+    "two faults longer than its own limit": (
+        "for: 2m}",
+        "for: 9s}",
+        [
+            "22:50: limits.for: faults[0] freeze lasts 50 s; it allows 9 s for any fault",
+            "22:50: limits.for: faults[1] cut lasts 10 s; it allows 9 s for any fault",
         ],
     ),
     "duplicate key": ("reason:", "title: again\nreason:", ["4:1: the key 'title' is given twice; it stands in line 3 already"]),
