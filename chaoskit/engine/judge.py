@@ -31,7 +31,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
     journeys = sorted({operation.journey for operation in history.operations})
     was_hit = history.first_injected_ns is not None
     outage_s = {journey: round(measures.outage_s(history, journey), 3) for journey in journeys} if was_hit else {}
-    return Verdict(
+    verdict = Verdict(
         result=result,
         findings=findings,
         title=experiment.title,
@@ -51,6 +51,7 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         not_shown=tuple(_not_shown(experiment, history)),
     )
 
+    return experiment.secrets.redacted(verdict)  # a checker may quote its own parameters
 
 def _not_exercised(history: History) -> Iterator[str]:
     """Why no expectation may pass, whatever the checks say: nobody came, or a fault did not bite."""

@@ -14,16 +14,18 @@ from typing import Self
 
 from chaoskit.model.errors import CannotRecord
 from chaoskit.model.history import Event, History, HistoryReader
+from chaoskit.model.secrets import NO_SECRETS, Secrets
 
 
 class JsonLines:
-    """Appends JSON lines to a file. Safe to call from several threads.
+    """Appends JSON lines to a file, with `***` for every one of *secrets* in them. Safe to call from several threads.
 
     Raises `CannotRecord` for every write that did not succeed in full, from the first one on.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, secrets: Secrets = NO_SECRETS) -> None:
         self._path = path
+        self._secrets = secrets
         self._lock = threading.Lock()
         self._failed = False
         try:
@@ -33,6 +35,7 @@ class JsonLines:
 
     def append(self, *events: Event, sync: bool = False) -> None:
         """Write *events*, each as one line. With *sync* they are on the disk when this returns."""
+        events = self._secrets.redacted(events)  # before they are JSON: what is replaced afterwards may be no JSON any more
         data = b"".join(json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n" for event in events)
         with self._lock:
             try:

@@ -66,8 +66,8 @@ def run(experiment: Experiment, cast: Cast, *, folder: RunFolder, seed: int, rep
     *owner* is the id of this process, by which another one can see whether it is still alive.
     """
     with contextlib.ExitStack() as files:
-        recorder = files.enter_context(JsonLines(folder.history))
-        undo = UndoLedger(folder.undo)
+        recorder = files.enter_context(JsonLines(folder.history, secrets=experiment.secrets))
+        undo = UndoLedger(folder.undo, secrets=experiment.secrets)
         files.callback(undo.close)
         _Run(experiment, cast, folder, recorder, undo, owner=owner, seed=seed, reproduce=reproduce).go()
     history = folder.read_history()
@@ -124,7 +124,8 @@ class _Run:
         except KeyboardInterrupt:
             self._problem(Result.ABORTED, "stopped: interrupted")
         except Exception as error:
-            (self._folder.logs / "chaoskit.log").write_text(traceback.format_exc(), encoding="utf-8")
+            trace = self._experiment.secrets.redact(traceback.format_exc())
+            (self._folder.logs / "chaoskit.log").write_text(trace, encoding="utf-8")
             self._problem(Result.ERROR, f"chaoskit itself broke: {type(error).__name__}: {error} (logs/chaoskit.log has the place)")
         self._recorder.append({"event": "finished", "at_ns": time.monotonic_ns()}, sync=True)
 

@@ -59,4 +59,5 @@ def load_plan(experiment: Experiment, topology: Topology, *, seed: int, url: str
         mix=shape.mix,
         steps=tuple((step.at_s, step.times) for step in shape.steps),
         history=history,
+        secrets=experiment.secrets.values,
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from chaoskit.model.errors import CannotRecord
 from chaoskit.model.history import Outcome
+from chaoskit.model.secrets import NO_SECRETS, Secrets
 
 FLUSH_EVERY_S = 0.012
 """At 1,000 operations per second a killed load loses 12 of them; every flush costs some 20 microseconds of CPU."""
@@ -83,8 +84,10 @@ class Lines:
 class Journal:
     """The events of operations, in the format that `chaoskit.model.history` reads."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, *, secrets: Secrets = NO_SECRETS) -> None:
         self._lines = lines
+        # Chosen once: without secrets an operation costs what it did.
+        self._encode = _encoding_without(secrets) if secrets else _encode
 
     def invoked(
         self,
@@ -102,11 +105,11 @@ class Journal:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
         line = f'{{"event":"invoked","operation":{operation},"attempt":{attempt},"start_ns":{start_ns}'
         if attempt == 1:
-            line += f',"journey":{_encode(journey)},"due_ns":{due_ns},"begun_ns":{begun_ns},"intent":{_encode(intent)}'
+            line += f',"journey":{_encode(journey)},"due_ns":{due_ns},"begun_ns":{begun_ns},"intent":{self._encode(intent)}'
             if key:
-                line += f',"key":{_encode(key)}'
+                line += f',"key":{self._encode(key)}'
             if legs:
-                line += f',"legs":{_encode(legs)}'
+                line += f',"legs":{self._encode(legs)}'
         self._lines.add(line + "}")
 
     def completed(
@@ -125,11 +128,11 @@ class Journal:
         if status:
             line += f',"status":{status}'
         if why:
-            line += f',"why":{_encode(why)}'
+            line += f',"why":{self._encode(why)}'
         if served_by:
-            line += f',"served_by":{_encode(served_by)}'
+            line += f',"served_by":{self._encode(served_by)}'
         if result:
-            line += f',"result":{_encode(_without_secrets(result))}'
+            line += f',"result":{self._encode(_without_secrets(result))}'
         self._lines.add(line + "}")
 
     def closed(self, *, operation: int, at_ns: int) -> None:
@@ -137,6 +140,11 @@ class Journal:
 
     def counts(self, *, scheduled: int, sent: int, finished: int, drained: bool) -> None:
         self._lines.add(_encode({"event": "load", "scheduled": scheduled, "sent": sent, "finished": finished, "drained": drained}))
+
+
+def _encoding_without(secrets: Secrets) -> Callable[[object], str]:
+    encode = json.JSONEncoder(separators=(",", ":"), default=lambda value: secrets.redact(str(value))).encode
+    return lambda value: encode(secrets.redacted(value))
 
 
 def _without_secrets(result: Mapping[str, object]) -> Mapping[str, object]:

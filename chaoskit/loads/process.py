@@ -22,6 +22,7 @@ from typing import IO, NamedTuple
 from chaoskit.model.errors import LoadFailed
 from chaoskit.model.history import LoadCounts
 from chaoskit.model.protocols import LoadPlan
+from chaoskit.model.secrets import Secrets
 
 BEGIN_AHEAD_NS = 50_000_000
 """Time for the word to begin to reach the process; a hundred times what it takes on an idle machine."""
@@ -134,8 +135,9 @@ class OpenLoop:
         last_words = ""
         if self._errors is not None:
             size = os.fstat(self._errors.fileno()).st_size
-            # The end of a traceback.
-            last_words = os.pread(self._errors.fileno(), 2000, max(0, size - 2000)).decode(errors="replace").strip()
+            # The end of a traceback. More is read than is told, lest a secret be cut in two and not be known for one.
+            text = os.pread(self._errors.fileno(), 64_000, max(0, size - 64_000)).decode(errors="replace")
+            last_words = Secrets(self._plan.secrets if self._plan else ()).redact(text)[-2000:].strip()
         return (
             f"load process: {what}"
             + (f"; exit {self._reader.exit_code}" if self._reader.has_ended else "")

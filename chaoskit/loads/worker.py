@@ -30,6 +30,7 @@ from chaoskit.loads.schedule import Timetable
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
 from chaoskit.model.journey import Journey
 from chaoskit.model.protocols import LoadPlan
+from chaoskit.model.secrets import Secrets
 
 PROGRESS_EVERY_S = 0.1
 """A surge must show in the rate within a fraction of a second; ten lines a second cost nothing that can be measured."""
@@ -66,7 +67,7 @@ async def drive(say: _Speaker) -> None:
     lines = Lines(plan.history, on_error=failed.set_result)
     signal.signal(signal.SIGTERM, _leave(lines))
     journeys = load_journeys(plan)
-    engine = Engine(client=Client(plan.url), journal=Journal(lines), seed=plan.seed)
+    engine = Engine(client=Client(plan.url), journal=Journal(lines, secrets=Secrets(plan.secrets)), seed=plan.seed)
     dispatcher = Dispatcher(Timetable(plan), visits(engine, journeys))
     # What is there now lives until the end: the collector need not look at it again.
     gc.collect()
@@ -170,7 +171,8 @@ def _plan(given: Mapping[str, object] | None) -> LoadPlan | None:
     if given is None:
         return None
     steps = tuple((float(at_s), float(times)) for at_s, times in cast("Sequence[tuple[float, float]]", given["steps"]))
-    return LoadPlan(**{**given, "steps": steps})  # type: ignore[arg-type]
+    secrets = tuple(cast("Sequence[str]", given.get("secrets", ())))
+    return LoadPlan(**{**given, "steps": steps, "secrets": secrets})  # type: ignore[arg-type]
 
 
 def _leave(lines: Lines) -> Callable[[int, object], NoReturn]:

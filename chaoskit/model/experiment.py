@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from chaoskit.model.policy import Limits
 from chaoskit.model.protocols import Checker, Fault
+from chaoskit.model.secrets import NO_SECRETS, Secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,4 +70,6 @@ class Experiment:
     source: str = ""
     """Where it was read from, for messages and for `reproduce`."""
     document: str = field(default="", repr=False)
-    """The document with its variables filled in, as it goes into the run folder."""
+    """The document with its variables filled in and its secrets left out, as it goes into the run folder."""
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
+    """What must never be shown, wherever it turns up."""

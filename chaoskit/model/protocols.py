@@ -200,6 +200,8 @@ class LoadPlan:
     steps: tuple[tuple[float, float], ...]
     """(at_s, times) pairs."""
     history: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """What must not get into the records."""
 
 
 class Load(LoadControl, Protocol):

@@ -21,7 +21,7 @@ SECRETS = Secrets((VALUE,))
         VALUE,
         quote(VALUE),
         quote(VALUE, safe=""),
-        quote(VALUE, safe="").replace("%C3%A4", "%c3%a4").replace("%2F", "%2f"),
+        quote(VALUE, safe="").replace("%C3%A4", "%c3%a4").replace("%2F", "%2f").replace("%3C", "%3c"),
         quote_plus(VALUE),
         json.dumps(VALUE),
         json.dumps(VALUE, ensure_ascii=False),
@@ -43,10 +43,7 @@ def test_a_secret_is_replaced_in_every_dress(dressed):
     assert MARK in shown
     assert shown.startswith("before ")
     assert shown.endswith(" after")
-    assert (
-        SECRETS.redact_bytes(f"\xff {dressed}".encode("latin-1", "ignore") if dressed.isascii() else dressed.encode())
-        != dressed.encode()
-    )
+    assert SECRETS.redact_bytes(b"\xff " + dressed.encode()) == b"\xff " + shown[7:-6].encode()
 
 
 def test_every_occurrence_is_replaced_and_nothing_else():
@@ -88,16 +85,11 @@ def test_words_of_the_verdict_are_not_text():
 
 
 def test_an_error_loses_it_with_all_that_it_came_from():
-    try:
-        try:
-            raise KeyError("hunter22")
-        except KeyError as first:
-            raise ValueError("no hunter22", {"x": "hunter22"}) from first
-    except ValueError as error:
-        Secrets(("hunter22",)).scrub(error)
-        assert error.args == ("no ***", {"x": MARK})
-        assert error.__cause__ is not None
-        assert error.__cause__.args == (MARK,)
+    error = ValueError("no hunter22", {"x": "hunter22"})
+    error.__cause__ = KeyError("hunter22")
+    Secrets(("hunter22",)).scrub(error)
+    assert error.args == ("no ***", {"x": MARK})
+    assert error.__cause__.args == (MARK,)
 
 
 def test_the_value_does_not_show_itself():
