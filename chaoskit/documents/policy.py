@@ -84,7 +84,7 @@ def _permissions(node: Node | None, fields: Fields) -> frozenset[Permission]:
     found = set()
     for item in fields.items(node, POLICY["never_allow"]):
         name = fields.name(item, expected=f"one of {', '.join(Permission)}")
-        if name is not None and fields.one_of(item, name, tuple(Permission), what="something that can be allowed"):
+        if name is not None and fields.one_of(item, name, [one.value for one in Permission], what="something that can be allowed"):
             found.add(Permission(name))
     return frozenset(found)
 

@@ -1,7 +1,8 @@
 """Injects and heals. Every act is recorded before it is done, looked at after it was done, and undone whatever happens.
 
 Each fault has a thread of its own for its injection, for the look at its effect, and for its healing, so that none waits for
-another: not the next injection for the last look, not a healing for one that hangs. Only faults of the same target take turns.
+another: not the next injection for the last look, not a healing for one that hangs. Only faults of the same target, and those
+that a limit keeps apart, take turns.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chaoskit.engine.blast import Blast
 from chaoskit.engine.recorder import JsonLines
 from chaoskit.engine.schedule import Entry
 from chaoskit.engine.undo import UndoLedger
@@ -44,6 +46,8 @@ class _Act:
     look: threading.Thread | None = None
     healing: threading.Thread | None = None
     is_healing: threading.Event = field(default_factory=threading.Event)
+    is_gone: bool = False
+    """Whether its effect was seen to be gone: until then it counts against the limits."""
 
 
 class Conductor:
@@ -53,9 +57,16 @@ class Conductor:
     """
 
     def __init__(
-        self, stage: Stage, recorder: JsonLines, undo: UndoLedger, *, injected_within_s: float = INJECTED_WITHIN_S
+        self,
+        stage: Stage,
+        recorder: JsonLines,
+        undo: UndoLedger,
+        *,
+        blast: Blast | None = None,
+        injected_within_s: float = INJECTED_WITHIN_S,
     ) -> None:
         self._stage = stage
+        self._blast = blast or Blast((), stage.environment.topology)
         self._recorder = recorder
         self._undo = undo
         self._injected_within_s = injected_within_s
@@ -81,10 +92,12 @@ class Conductor:
         except ChaoskitError as error:
             raise self._not_injected(name, error) from error
         for other in self._healing:
-            if other.healing is None or not _share_a_target(other.aim, aim):
+            if other.healing is None or not (_share_a_target(other.aim, aim) or self._why_too_much(aim)):
                 continue
             if not _wait(other.healing, HEAL_WITHIN_S, meanwhile):
                 raise self._not_injected(name, TimeoutError(f"{other.name} is still being healed on the same target"))
+        if too_much := self._why_too_much(aim):
+            raise self._not_injected(name, too_much) from too_much
         # Neither the undo ledger nor the history may be written after the act: no record, no injection.
         self._undo.injecting(name, aim)
         self._record("injecting", name, targets=list(aim.targets))
@@ -124,6 +137,15 @@ class Conductor:
             if not _wait(act.healing, deadline - time.monotonic(), lambda: None):
                 self._not_healed(act.name, f"its undo did not end within {HEAL_WITHIN_S:g} s")
         self._healing.clear()
+
+    def _why_too_much(self, aim: Aim) -> CannotInject | None:
+        """Why a limit forbids it now; None when it may be injected."""
+        acts = (*self._open.values(), *(act for act in self._healing if not act.is_gone))
+        try:
+            self._blast.check(aim.targets, [target for act in acts for target in act.aim.targets])
+        except CannotInject as error:
+            return error
+        return None
 
     def _inject(self, act: _Act) -> None:
         try:
@@ -177,6 +199,7 @@ class Conductor:
                 self._not_healed(act.name, f"its effect is still there {HEALED_WITHIN_S:g} s after the undo: {sign.evidence}")
                 return
             time.sleep(LOOK_AGAIN_S)  # a pause between two looks at the live system, bounded by the deadline above
+        act.is_gone = True
         self._undo.healed(act.name)
         self._record("healed", act.name, at_ns=at_ns, evidence=sign.evidence, seen_ns=time.monotonic_ns())
 

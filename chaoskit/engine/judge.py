@@ -48,10 +48,11 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         took_s=_took_s(history),
         seed=seed,
         reproduce=reproduce,
+        allowed=_allowed(history),
         not_shown=tuple(_not_shown(experiment, history)),
     )
-
     return experiment.secrets.redacted(verdict)  # a checker may quote its own parameters
+
 
 def _not_exercised(history: History) -> Iterator[str]:
     """Why no expectation may pass, whatever the checks say: nobody came, or a fault did not bite."""
@@ -99,6 +100,11 @@ def _availability(history: History, journeys: list[str]) -> dict[str, float]:
         with contextlib.suppress(NotExercised):
             shares[journey] = round(measures.availability(history, journey), 5)
     return shares
+
+
+def _allowed(history: History) -> tuple[str, ...]:
+    allowed = history.run.get("allowed")
+    return tuple(str(one) for one in allowed) if isinstance(allowed, list) else ()
 
 
 def _took_s(history: History) -> float | None:

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Mapping
 
 from chaoskit import __version__
+from chaoskit.engine.blast import Blast
 from chaoskit.engine.conductor import Conductor
 from chaoskit.engine.crew import Crew
 from chaoskit.engine.guard import StopFlag, check_capabilities, not_steady, reason_to_abort
@@ -24,9 +25,10 @@ from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.settle import settle
 from chaoskit.engine.store import RunFolder
 from chaoskit.engine.undo import UndoLedger
-from chaoskit.model.errors import CannotHeal, CannotRecord, ChaoskitError, LoadFailed, Stopped
+from chaoskit.model.errors import CannotHeal, CannotRecord, ChaoskitError, LoadFailed, Stopped, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
+from chaoskit.model.policy import Permission, Terms, is_loopback
 from chaoskit.model.protocols import Environment, Load, LoadPlan, Probe, Progress, Stage
 from chaoskit.model.undo import Holder
 from chaoskit.model.verdict import Result, Verdict
@@ -50,6 +52,7 @@ class Cast:
     probes: tuple[Probe, ...]
     progress: Progress
     stop: StopFlag
+    terms: Terms = dataclasses.field(default_factory=Terms)
 
 
 class _NotSteady(ChaoskitError):
@@ -99,7 +102,9 @@ class _Run:
         self._recorder, self._undo = recorder, undo
         self._live = LiveHistory(folder.history)
         self._schedule = plan(experiment, seed=seed)
-        self._conductor = Conductor(Stage(self._environment, self._load), recorder, undo)
+        self._terms = cast.terms
+        blast = Blast((experiment.limits, *cast.terms.limits), self._environment.topology)
+        self._conductor = Conductor(Stage(self._environment, self._load), recorder, undo, blast=blast)
         self._record_failed: CannotRecord | None = None
         self._looked_ns = 0
 
@@ -273,6 +278,11 @@ class _Run:
     def _load_plan(self) -> LoadPlan:
         topology = self._environment.topology
         host, port = self._environment.address(*topology.entry)
+        if not is_loopback(host) and Permission.REMOTE_TARGET not in self._terms.allowed:
+            raise UsageError(
+                f"customers of the {topology.name} would go to {host}:{port}, which is not on loopback; "
+                f"allow it with --allow {Permission.REMOTE_TARGET}"
+            )
         return load_plan(
             self._experiment, topology, seed=self._seed, url=f"http://{host}:{port}", history=str(self._folder.history)
         )
@@ -290,6 +300,7 @@ class _Run:
                 "environment": choice.use,
                 "on": self._environment.name,
                 "options": dict(choice.options),
+                "allowed": [permission.value for permission in self._terms.allowed],
                 "at_ns": time.monotonic_ns(),
                 "wall": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
                 "machine": _machine(),

@@ -136,5 +136,6 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
         "took_s": verdict.took_s,
         "seed": verdict.seed,
         "reproduce": verdict.reproduce,
+        "allowed": list(verdict.allowed),
         "not_shown": list(verdict.not_shown),
     }

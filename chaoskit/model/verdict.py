@@ -74,5 +74,7 @@ class Verdict:
     """From the first record to the last, boot and final reads included; None when the record has no end."""
     seed: int = 0
     reproduce: str = ""
+    allowed: tuple[str, ...] = ()
+    """What was allowed to it by name, such as `production`."""
     not_shown: tuple[str, ...] = ()
     """What this run did not show."""

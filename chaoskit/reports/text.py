@@ -28,6 +28,8 @@ def _lines(verdict: Verdict, folder: str) -> Iterator[str]:
     yield f"{WORDS[verdict.result]}: {verdict.title}{took}"
     for problem in verdict.problems:
         yield f"  ! {problem}"
+    if verdict.allowed:
+        yield f"  Allowed by name:  {', '.join(verdict.allowed)}"
     yield from _broken(verdict)
     yield from _service(verdict)
     if verdict.operations:
