@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from chaoskit.model.errors import ChaoskitError, UsageError
 from chaoskit.model.experiment import Step
 from chaoskit.model.protocols import Checker, Fault
+from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.topology import Topology
 
 if TYPE_CHECKING:
@@ -265,8 +266,8 @@ def nearest(given: str, names: Sequence[str]) -> str | None:
 
 
 def shown(given: object) -> str:
-    """A value as messages quote it: `repr`, cut where a reader has seen enough."""
-    text = repr(given)
+    """A value as messages quote it: `repr` without passwords of URLs, cut where a reader has seen enough."""
+    text = without_url_passwords(repr(given))
     return text if len(text) <= 80 else text[:76] + "...'"
 
 

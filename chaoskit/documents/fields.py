@@ -32,6 +32,8 @@ class Fields:
     def quantity(self, node: Node | None, unit: Unit, *, is_zero_allowed: bool = True) -> float | None:
         if node is None:
             return None
+        if self._is_secret(node, f"a {unit.value}"):
+            return None
         given = node.value if isinstance(node, Scalar) else None
         try:
             number = parse_quantity(given, unit)
@@ -59,6 +61,8 @@ class Fields:
         return text
 
     def name(self, node: Node, *, expected: str = "a name") -> str | None:
+        if self._is_secret(node, expected):
+            return None
         if not isinstance(node, Scalar) or not isinstance(node.value, str) or not node.value:
             self.wrong(node, f"expected {expected}")
             return None
@@ -114,6 +118,15 @@ class Fields:
         self.wrong(node, f"expected {expected}")
         return ()
 
+    def _is_secret(self, node: Node, expected: str) -> bool:
+        """Whether it is a secret where none may be; it is reported then."""
+        if not isinstance(node, Scalar) or not node.secret:
+            return False
+        self.problems.add(
+            node, f"a secret stands where {expected} is expected, which the record must show; only text and options can be secret"
+        )
+        return True
+
     def look_up(self, node: Node, call: Callable[[A], T], asked: A) -> T | None:
         """What *call* finds; its refusal (no such name, a part that cannot be loaded) is a problem at *node*."""
         try:
@@ -127,6 +140,7 @@ class Fields:
         given = ""
         if isinstance(node, Scalar):
             given = shown(node.value) if isinstance(node.value, str) else node.text[:80]
+            given = f"!secret {node.secret}" if node.secret else given
         if isinstance(node, Scalar) and node.value is None:
             given = "it is empty" if expected.startswith("expected") else "an empty value"
         elif isinstance(node, Items):

@@ -7,17 +7,21 @@ None for what is wrong, after they have added the problem, and stand in the orde
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chaoskit.documents.fields import LONGEST_TEXT, Fields
 from chaoskit.documents.limits import WHAT as LIMITS_WHAT
 from chaoskit.documents.limits import hold_to_limits, read_limits
 from chaoskit.documents.parts import Parts, Scope
-from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar, Tree, parse
+from chaoskit.documents.secrets import SecretValues
+from chaoskit.documents.tree import SECRET, Items, Node, Pairs, Problems, Scalar, Tree, parse
 from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
+from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.topology import Topology
 from chaoskit.model.units import Unit
 from chaoskit.registry import Registry, not_one_of
@@ -40,6 +44,7 @@ DOCUMENT = {
     "expect": "a list of checks, such as [money]: without expectations a run shows nothing",
     "abort_if": "a list of checks",
     "limits": LIMITS_WHAT,
+    "secrets": "a list of environment variables whose values must never be shown, such as [CORE_TOKEN]",
 }
 ENVIRONMENT = {
     "use": "the name of an environment, or 'module:name'",
@@ -64,13 +69,15 @@ def read(
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     on: str | None = None,
+    environ: Mapping[str, str] | None = os.environ,
 ) -> Experiment:
     """Read the document in a file. *options* and *on* are the command line's: they go before what the document says.
 
+    *environ* has the values of secrets; None is for a document that is judged and not run: `***` then stands for each.
     Raises `InvalidDocument` with every mistake; a file that cannot be read is one too.
     """
     text = text_of(Path(path), Problems(file=str(path)), expected="an experiment document such as database_failover.chaos.yaml")
-    return read_text(text, file=str(path), registry=registry, variables=variables, options=options, on=on)
+    return read_text(text, file=str(path), registry=registry, variables=variables, options=options, on=on, environ=environ)
 
 
 def read_text(
@@ -81,18 +88,29 @@ def read_text(
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     on: str | None = None,
+    environ: Mapping[str, str] | None = os.environ,
 ) -> Experiment:
     """The same for a document that is at hand as text. *file* is what messages call it."""
     problems = Problems(file=file)
-    tree = parse(text, variables=variables or {}, problems=problems)
-    reader = _Reader(registry, problems, options=options or {}, on=on)
+    secrets = SecretValues(environ, problems)
+    tree = parse(text, variables=variables or {}, problems=problems, secret_of=secrets.named)
+    reader = _Reader(registry, problems, secrets, options=options or {}, on=on)
     experiment = reader.experiment(tree) if tree.root is not None else None
     for name in sorted(set(variables or ()) - tree.variables) if tree.root is not None else ():
         message = not_one_of(name, tree.variables, what="a variable of the document")
         problems.found.append(Problem(message=message, file=file, where=f"--var {name}=…"))
     if problems.found or experiment is None:
-        raise InvalidDocument(tuple(sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))))
+        found = sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))
+        raise InvalidDocument(tuple(_shown(problem, secrets) for problem in found))
     return experiment
+
+
+def _shown(problem: Problem, secrets: SecretValues) -> Problem:
+    """The problem as it may be seen: a part's refusal may quote what it was given."""
+    redacted = secrets.secrets.redacted(problem)
+    return replace(
+        redacted, message=without_url_passwords(redacted.message), where=without_url_passwords(redacted.where), file=problem.file
+    )
 
 
 def text_of(path: Path, problems: Problems, *, expected: str) -> str:
@@ -124,8 +142,12 @@ def check_version(node: Node | None, fields: Fields) -> None:
 
 
 class _Reader:
-    def __init__(self, registry: Registry, problems: Problems, *, options: Mapping[str, str], on: str | None) -> None:
+    def __init__(
+        self, registry: Registry, problems: Problems, secrets: SecretValues, *, options: Mapping[str, str], on: str | None
+    ) -> None:
         self._registry = registry
+        self._secrets = secrets
+        self._tags: dict[str, str] = {}
         self._fields = Fields(problems)
         self._options = options
         self._on = on
@@ -148,6 +170,13 @@ class _Reader:
         expect = parts.checks(given.get("expect"), is_empty_allowed=False)
         abort_if = parts.checks(given.get("abort_if"))
         limits = read_limits(given.get("limits"), self._fields, source=self._fields.problems.file)
+        for item in self._fields.items(given.get("secrets"), DOCUMENT["secrets"]):
+            name = self._fields.name(item, expected="the name of an environment variable")
+            if name is not None:
+                self._secrets.named(item, name)
+        self._secrets.look_through(tree.root, self._options)
+        self._secrets.hold_against(self._registry, topology)
+        secrets = self._secrets.secrets
         if title is None or environment is None or load is None or not expect:
             return None
         if not any(check.name == "exercised" for check in expect):
@@ -155,11 +184,11 @@ class _Reader:
             expect = (*expect, exercised())
         instead = {}
         if self._on is not None or self._options:
-            instead = {given["environment"]: _written(environment)}
+            instead = {given["environment"]: _written(environment, self._tags)}
         experiment = Experiment(
-            title=title,
-            reason=reason or "",
-            incident=incident or "",
+            title=secrets.redact(title),
+            reason=secrets.redact(reason or ""),
+            incident=secrets.redact(incident or ""),
             environment=environment,
             load=load,
             steady_state=steady_state,
@@ -167,7 +196,8 @@ class _Reader:
             expect=expect,
             abort_if=abort_if,
             source=self._fields.problems.file,
-            document=tree.resolved(instead=instead),
+            document=without_url_passwords(secrets.redact(tree.resolved(instead=instead))),
+            secrets=secrets,
             limits=limits,
             production=production or False,
         )
@@ -209,9 +239,12 @@ class _Reader:
                 continue
             self._option(topology, key.text, value.text, key, value)
             values[key.text] = value.text
+            if value.secret:
+                self._tags[key.text] = value.secret
         for name, text in self._options.items():
             self._option(topology, name, text, environment, environment, where=f"--option {name}={text}")
             values[name] = text
+            self._tags.pop(name, None)
         return values
 
     def _option(
@@ -224,6 +257,8 @@ class _Reader:
             self._fields.problems.add(
                 name_node, not_one_of(name, allowed, what=f"an option of environment {topology.name!r}"), where=where
             )
+        elif allowed[name] and isinstance(value_node, Scalar) and value_node.secret:
+            self._fields.problems.add(value_node, f"one of {', '.join(allowed[name])} is no secret; write it out")
         elif allowed[name] and value not in allowed[name]:
             self._fields.problems.add(value_node, not_one_of(value, allowed[name], what=f"a value of option {name!r}"), where=where)
 
@@ -293,11 +328,19 @@ class _Reader:
         return tuple(steps)
 
 
-def _written(environment: EnvironmentChoice) -> str:
-    """The choice as one line of YAML. JSON is YAML; its strings are quoted, so they stay text."""
-    value: dict[str, object] = {"use": environment.use}
+def _written(environment: EnvironmentChoice, tags: Mapping[str, str]) -> str:
+    """The choice as one line of YAML. JSON is YAML; its strings are quoted, so they stay text. *tags* are options of `!secret`."""
+
+    def quoted(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False).replace("${", "$${")
+
+    written = [f"use: {quoted(environment.use)}"]
     if environment.on is not None:
-        value["on"] = environment.on
+        written.append(f"on: {quoted(environment.on)}")
     if environment.options:
-        value["options"] = dict(environment.options)
-    return json.dumps(value, ensure_ascii=False).replace("${", "$${")
+        options = (
+            f"{quoted(name)}: {f'{SECRET} {tags[name]}' if name in tags else quoted(value)}"
+            for name, value in environment.options.items()
+        )
+        written.append(f"options: {{{', '.join(options)}}}")
+    return f"{{{', '.join(written)}}}"

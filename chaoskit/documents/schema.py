@@ -82,6 +82,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
         "expect": {**checks, "minItems": 1},
         "abort_if": checks,
         "limits": {**limits, "minProperties": 1},
+        "secrets": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
     }
 
 

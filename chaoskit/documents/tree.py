@@ -1,20 +1,23 @@
 """YAML text -> nodes that know their place. YAML 1.2 with what a document does not need left out.
 
-Aliases, anchors, tags and second documents are refused: they are what turns a small file into a huge value. Scalars are
-resolved here, by the core schema, since `${NAME}` must be filled in first and then be read as if its value had been written there.
+Aliases, anchors, tags other than `!secret` and second documents are refused: they are what turns a small file into a huge value.
+Scalars are resolved here, by the core schema, since `${NAME}` must be filled in first and then be read as if its value had been
+written there.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chaoskit.model.errors import Problem
 from chaoskit.registry import shown
 
+SECRET = "!secret"
+"""The one tag of documents: the value of an environment variable, which is never shown."""
 DEEPEST = 12
 """A document needs six levels; the limit keeps a hostile one from exhausting the stack."""
 
@@ -36,6 +39,8 @@ class Scalar(Node):
 
     value: str | int | float | bool | None
     text: str
+    secret: str = ""
+    """The environment variable that it comes from, if it was written `!secret NAME`: it is then always text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +105,14 @@ def parse(
     *,
     variables: Mapping[str, str],
     problems: Problems,
+    secret_of: Callable[[Node, str], str] | None = None,
     expected: str = "an experiment, beginning with 'chaoskit: 1'",
 ) -> Tree:
-    """The tree of *text*. Mistakes of form and of variables are added to *problems*; *expected* is what should be there."""
-    builder = _Builder(text, variables, problems, expected)
+    """The tree of *text*. Mistakes of form and of variables are added to *problems*; *expected* is what should be there.
+
+    *secret_of* gives the value of `!secret NAME`; None refuses the tag.
+    """
+    builder = _Builder(text, variables, problems, secret_of, expected)
     root = builder.build()
     return Tree(root=root, text=text, changes=tuple(builder.changes), variables=frozenset(builder.named))
 
@@ -113,8 +122,16 @@ class _Stop(Exception):
 
 
 class _Builder:
-    def __init__(self, text: str, variables: Mapping[str, str], problems: Problems, expected: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        variables: Mapping[str, str],
+        problems: Problems,
+        secret_of: Callable[[Node, str], str] | None,
+        expected: str,
+    ) -> None:
         self._text = text
+        self._secret_of = secret_of
         self._expected = expected
         self._variables = variables
         self._problems = problems
@@ -163,7 +180,8 @@ class _Builder:
         kind = type(event).__name__
         if kind == "AliasEvent" or event.anchor is not None:
             self._stop(event, "anchors and aliases (& and *) are not part of documents; write the value out", where)
-        if event.tag is not None and not (kind == "ScalarEvent" and event.tag == "!"):
+        known = ("!", SECRET) if self._secret_of is not None else ("!",)
+        if event.tag is not None and not (kind == "ScalarEvent" and str(event.tag) in known):
             self._stop(event, f"tags such as {str(event.tag)[:40]!r} are not part of documents; leave it out", where)
         if depth > DEEPEST:
             self._stop(event, f"nested more than {DEEPEST} levels deep", where)
@@ -215,6 +233,11 @@ class _Builder:
     def _scalar(self, event: Any, place: Mapping[str, Any]) -> Scalar:
         written, is_plain = _unmasked(str(event.value)), event.style is None
         end = event.end_mark.index
+        if self._secret_of is not None and event.tag is not None and str(event.tag) == SECRET:
+            # Its slice stays what was written: a value is never put into the stored document.
+            node = Scalar(**place, end=end, value=written, text=written)
+            value = self._secret_of(node, written)
+            return replace(node, value=value, text=value, secret=written)
         node = Scalar(**place, end=end, value=_resolved(written) if is_plain else written, text=written)
         if not _is_text(written):
             self._problems.add(node, f"{shown(written)} holds half of a surrogate pair; expected text")

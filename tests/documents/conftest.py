@@ -54,6 +54,10 @@ class Cut(_Untouched):
     is_loud: bool = False
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if self.tries == 7:
+            raise ValueError(f"note {self.note!r} with {self.tries} tries")
+
 
 class _Quiet:
     def check(self, history: History) -> tuple[Finding, ...]:

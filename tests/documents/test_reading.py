@@ -98,7 +98,7 @@ MISTAKES = {
         "incident:",
         "incidnt:",
         [
-            "5:1: 'incidnt' is not a key here (abort_if, chaoskit, environment, expect, faults, incident, limits, load, production, reason, steady_state, title). Did you mean 'incident'?"
+            "5:1: 'incidnt' is not a key here (abort_if, chaoskit, environment, expect, faults, incident, limits, load, production, reason, secrets, steady_state, title). Did you mean 'incident'?"
         ],
     ),
     "misspelt key of the load": (
