@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -20,7 +21,7 @@ MOMENTS = {
     "while the database gathers": "ledger-db-1 answers",
     "under load": "customers arrive",
     "with a fault injected": "injected faults[1]",
-    "while healing": "healed faults[0]",
+    "while healing": "healing faults[0]",
 }
 
 
@@ -41,33 +42,50 @@ def test_a_signal_heals_and_exits_with_4(chaoskit, number, moment):
     assert all(fault["healed_at_s"] is not None for fault in verdict["faults"] if fault["injected_at_s"] is not None)
 
 
-def test_two_signals_are_no_worse_than_one(chaoskit):
+def test_who_asks_twice_is_told_what_is_still_injected(chaoskit):
     process = chaoskit.run("database_failover")
     chaoskit.wait_for_line("injected faults[1]")
     process.send_signal(signal.SIGINT)
+    chaoskit.wait_for_line("healing")
     process.send_signal(signal.SIGINT)
     assert process.wait(GONE_WITHIN_S) == 4
+    assert "still injected, and being healed:" in chaoskit.said
+    assert "faults[1] kill: start ledger-db-" in chaoskit.said
+    assert "by hand: chaoskit heal " in chaoskit.said
     chaoskit.assert_nothing_is_left()
 
 
-def test_a_killed_runner_leaves_no_process_and_keeps_its_record(chaoskit):
+def test_another_terminal_stops_a_run(chaoskit):
+    process = chaoskit.run("database_failover")
+    chaoskit.wait_for_line("injected faults[1]")
+    (folder,) = chaoskit.runs.iterdir()
+    other = [sys.executable, "-m", "chaoskit.cli", "stop", str(folder), "--reason", "the rehearsal is over"]
+    done = subprocess.run(other, capture_output=True, text=True, timeout=GONE_WITHIN_S, check=True)
+    assert done.stdout.endswith("ended, verdict aborted\n")
+    assert process.wait(GONE_WITHIN_S) == 4
+    assert verdict_of(chaoskit)["problems"] == ["stopped: the rehearsal is over"]
+    chaoskit.assert_nothing_is_left()
+
+
+def test_a_killed_runner_leaves_no_process_and_its_folder_says_so(chaoskit):
     process = chaoskit.run("database_failover")
     chaoskit.wait_for_line("injected faults[1]")
     process.kill()
     process.wait(5)
+    (path,) = chaoskit.runs.iterdir()
+    folder = RunFolder(path)
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            chaoskit.assert_nothing_is_left()
-            break
-        except AssertionError:
-            time.sleep(0.1)  # between two looks, bounded by the deadline
+    while not folder.verdict.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)  # between two looks, bounded by the deadline
     chaoskit.assert_nothing_is_left()
-    (folder,) = chaoskit.runs.iterdir()
-    history = RunFolder(folder).read_history()
-    assert not history.complete
-    assert len(history.operations) > 100
-    assert [json.loads(line)["state"] for line in RunFolder(folder).undo.read_text().splitlines()].count("injecting") == 2
+    verdict = verdict_of(chaoskit)
+    assert verdict["verdict"] == "aborted"
+    assert "the run died: its owner is gone; the janitor cleaned up" in verdict["problems"][0]
+    assert all(fault["healed_at_s"] is not None for fault in verdict["faults"])
+    assert len(folder.read_history().operations) > 100
+    states = [json.loads(line)["state"] for line in folder.undo.read_text().splitlines()]
+    assert [states.count(state) for state in ("injecting", "healed", "closed")] == [2, 2, 1]
 
 
 def test_a_disk_that_fills_is_an_error_and_heals(chaoskit):
