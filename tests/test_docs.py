@@ -45,9 +45,14 @@ def test_a_document_is_valid(page, match):
 
 
 @pytest.mark.parametrize("page,match", blocks("sh"))
-def test_commands_are_there(page, match, monkeypatch, capsys):
-    """A make target exists; a chaoskit command that starts nothing is run; one that starts something is read up to its dry run."""
+def test_commands_are_there(page, match, monkeypatch, capsys, tmp_path):
+    """A make target exists; a chaoskit command that starts nothing is run; one that starts something is read up to its dry run.
+
+    `RUN` stands for the folder of a run that has ended.
+    """
     monkeypatch.chdir(ROOT)
+    (tmp_path / "experiment.yaml").write_text("")
+    (tmp_path / "verdict.json").write_text("{}")
     for line in match["text"].splitlines():
         words = shlex.split(line, comments=True)
         if words[:1] == ["make"]:
@@ -55,7 +60,7 @@ def test_commands_are_there(page, match, monkeypatch, capsys):
         elif words[:2] == ["chaoskit", "run"]:
             assert main([*words[1:], "--dry-run"]) == 0, capsys.readouterr().err
         elif words[:1] == ["chaoskit"] and words[1] not in STARTS_SOMETHING:
-            assert main(words[1:]) in {0, 1}, capsys.readouterr().err
+            assert main([str(tmp_path) if word == "RUN" else word for word in words[1:]]) in {0, 1}, capsys.readouterr().err
 
 
 def test_links_between_pages_lead_somewhere():
