@@ -13,6 +13,7 @@ from pathlib import Path
 from chaoskit.model.errors import CannotRecord, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import History, HistoryReader, NoHistory
+from chaoskit.model.secrets import Secrets
 from chaoskit.model.verdict import Verdict
 
 MAY_TAKE_BYTES = 20 * 1024 * 1024
@@ -69,12 +70,22 @@ class RunFolder:
         return self.path / "verdict.json"
 
     @property
+    def junit(self) -> Path:
+        return self.path / "junit.xml"
+
+    @property
     def experiment(self) -> Path:
         return self.path / "experiment.yaml"
 
     @property
     def logs(self) -> Path:
         return self.path / "logs"
+
+    @property
+    def slug(self) -> str:
+        """What the run was called, without its time and its seed: the same for every run of the same experiment."""
+        named = re.fullmatch(r"\d{8}T\d{6}-(?P<slug>.+?)-\d+(-\d+)?", self.path.name)
+        return named["slug"] if named else self.path.name
 
     def read_history(self) -> History:
         """The stored history, as far as it could be read. Raises `NoHistory`."""
@@ -85,11 +96,33 @@ class RunFolder:
 
     def write_verdict(self, verdict: Verdict) -> None:
         """Write `verdict.json` at once or not at all. Raises `CannotRecord`."""
+        self._write_whole(self.verdict, json.dumps(verdict_json(verdict), indent=2, ensure_ascii=False) + "\n", "the verdict")
+
+    def write_junit(self, text: str) -> None:
+        """Write `junit.xml` at once or not at all. Raises `CannotRecord`."""
+        self._write_whole(self.junit, text, "the report for CI")
+
+    def redact_logs(self, secrets: Secrets) -> None:
+        """Replace what is secret in everything below `logs/`, when nobody writes there any more. Raises `CannotRecord`.
+
+        Until then services write into these files by themselves, and what they print is there.
+        """
+        for path in sorted(self.logs.rglob("*")) if secrets else ():
+            try:
+                if path.is_file() and not path.is_symlink():
+                    _redact_file(path, secrets)
+            except OSError as error:
+                raise CannotRecord(
+                    f"{path}: secrets in it could not be replaced ({error.strerror}); do not pass it on, and remove it"
+                ) from error
+
+    def _write_whole(self, path: Path, text: str, what: str) -> None:
+        part = path.with_name(path.name + ".part")
         try:
-            self._write("verdict.json.part", json.dumps(verdict_json(verdict), indent=2, ensure_ascii=False) + "\n")
-            (self.path / "verdict.json.part").replace(self.verdict)
+            self._write(part.name, text)
+            part.replace(path)
         except OSError as error:
-            raise CannotRecord(f"{self.verdict}: the verdict could not be written ({error.strerror})") from error
+            raise CannotRecord(f"{path}: {what} could not be written ({error.strerror})") from error
 
     def _lines(self) -> Iterator[bytes]:
         try:
@@ -105,6 +138,25 @@ class RunFolder:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+
+
+def _redact_file(path: Path, secrets: Secrets) -> None:
+    """Rewrite one file if there is a secret in it. Some megabytes of lines are held at a time, whatever its size."""
+    part = path.with_name(path.name + ".part")
+    is_changed = False
+    try:
+        with path.open("rb") as old, part.open("wb") as new:
+            while lines := b"".join(old.readlines(1 << 20)):
+                shown = secrets.redact_bytes(lines)
+                is_changed = is_changed or shown != lines
+                new.write(shown)
+            new.flush()
+            os.fsync(new.fileno())
+        if is_changed:
+            part.chmod(path.stat().st_mode & 0o777)
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def verdict_json(verdict: Verdict) -> dict[str, object]:

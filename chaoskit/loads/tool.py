@@ -25,6 +25,7 @@ from chaoskit.loads.loop import LOOPS, loop_factory
 from chaoskit.loads.schedule import Timetable, even_draws
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
 from chaoskit.model.protocols import LoadPlan
+from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.verdict import USAGE_EXIT_CODE, Result
 
 BEGIN_AHEAD_NS = 20_000_000
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
             loop=arguments.loop,
         )
     except ChaoskitError as error:
-        sys.stderr.write(f"chaoskit: {error}\n")
+        sys.stderr.write(f"chaoskit: {without_url_passwords(str(error))}\n")
         # A record that could not be opened is a mistake of the call; one that broke off is the harness failing.
         return USAGE_EXIT_CODE if isinstance(error, UsageError) else Result.ERROR.exit_code
     sys.stdout.write((json.dumps(asdict(summary)) if arguments.json else str(summary)) + "\n")

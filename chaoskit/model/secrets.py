@@ -57,15 +57,10 @@ class Secrets:
         return text
 
     def redact_bytes(self, data: bytes) -> bytes:
-        """The same for a piece of a file, whatever else is in it."""
+        """The same for whole lines of a file, whatever else is in them. A secret has no end of a line in it."""
         for form in self._forms:
             data = data.replace(form.encode(), MARK.encode())
         return data
-
-    @property
-    def longest_bytes(self) -> int:
-        """How long a secret can be in a file: who replaces piece by piece must keep so much for the next one."""
-        return max((len(form.encode()) for form in self._forms), default=0)
 
     def redacted(self, value: T) -> T:
         """The same data with every text in it redacted: mappings with their keys, lists, tuples and dataclasses."""
@@ -81,6 +76,9 @@ class Secrets:
                 continue
             met.add(id(one))
             one.args = self.redacted(one.args)
+            vars(one).update(self.redacted(vars(one)))  # what some errors make their text of, and notes
+            if isinstance(one, OSError) and isinstance(one.filename, str):
+                one.filename = self.redact(one.filename)
             rest += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
 
     def _walk(self, value: object) -> object:

@@ -7,6 +7,8 @@ from collections import Counter
 from typing import TextIO
 
 from chaoskit.model.history import History, Outcome
+from chaoskit.model.protocols import Progress
+from chaoskit.model.secrets import Secrets
 
 PLAIN_EVERY_S = 5.0
 """In a log file a line every five seconds shows life without filling the page."""
@@ -50,6 +52,20 @@ class Lines:
     def _print(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+class Discreet:
+    """Another progress without the secrets: what a run says may quote an error of anybody's."""
+
+    def __init__(self, progress: Progress, secrets: Secrets) -> None:
+        self._progress = progress
+        self._secrets = secrets
+
+    def say(self, line: str) -> None:
+        self._progress.say(self._secrets.redact(line))
+
+    def tick(self, history: History) -> None:
+        self._progress.tick(history)
 
 
 def progress_for(out: TextIO) -> Lines:
