@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from chaoskit.engine.guard import StopFlag
-from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.live import Cast
+from chaoskit.engine.runner import run
 from chaoskit.engine.store import RunFolder
 from chaoskit.environments import owner
 from chaoskit.faults.kill import Kill

@@ -124,6 +124,18 @@ class Conductor:
         act.is_healing.set()
         act.healing = _thread(f"heal-{name}", lambda: self._try(name, lambda: self._heal(act, later)))
 
+    def wait_healed(self, name: str) -> None:
+        """Wait until the healing of a fault has ended, well or badly. Bounded by `HEAL_WITHIN_S`."""
+        for act in self._healing:
+            if act.name == name and act.healing is not None:
+                act.healing.join(HEAL_WITHIN_S)
+
+    def wait_seen(self, name: str) -> None:
+        """Wait until it is known whether an injected fault has an effect. Bounded by `EFFECT_WITHIN_S`."""
+        act = self._open.get(name)
+        if act is not None and act.look is not None:
+            act.look.join(2 * EFFECT_WITHIN_S)
+
     def heal_all(self) -> None:
         """Heal what is left, last first, and wait for it. One failure does not keep the others from being healed.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,11 +21,16 @@ from chaoskit.model.secrets import NO_SECRETS, Secrets
 class JsonLines:
     """Appends JSON lines to a file, with `***` for every one of *secrets* in them. Safe to call from several threads.
 
-    Raises `CannotRecord` for every write that did not succeed in full, from the first one on.
+    Raises `CannotRecord` for every write that did not succeed in full, from the first one on. *observe* is told of each event that
+    was written, from the thread that wrote it; what it raises is kept in `observer_errors` and disturbs nobody.
     """
 
-    def __init__(self, path: Path, *, secrets: Secrets = NO_SECRETS) -> None:
+    def __init__(
+        self, path: Path, *, secrets: Secrets = NO_SECRETS, observe: Callable[[Event], None] = lambda _event: None
+    ) -> None:
         self._path = path
+        self._observe = observe
+        self.observer_errors: list[Exception] = []
         self._secrets = secrets
         self._lock = threading.Lock()
         self._failed = False
@@ -48,6 +54,11 @@ class JsonLines:
             if written != len(data):
                 self._failed = True
                 raise CannotRecord(f"{self._path}: a record was cut short, the disk is full; free it and run again")
+        for event in events:
+            try:
+                self._observe(event)
+            except Exception as error:
+                self.observer_errors.append(error)
 
     def close(self) -> None:
         with self._lock:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from chaoskit.engine.guard import StopFlag
-from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.live import Cast
+from chaoskit.engine.runner import run
 from chaoskit.engine.store import RunFolder
 from chaoskit.faults.kill import Kill
 from chaoskit.faults.partition import Partition

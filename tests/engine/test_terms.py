@@ -9,8 +9,9 @@ import pytest
 from chaoskit.engine.blast import Blast
 from chaoskit.engine.conductor import Conductor
 from chaoskit.engine.guard import StopFlag
+from chaoskit.engine.live import Cast
 from chaoskit.engine.recorder import JsonLines
-from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, Entry
 from chaoskit.engine.store import RunFolder
 from chaoskit.engine.undo import UndoLedger
