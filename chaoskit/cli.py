@@ -336,14 +336,15 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 def _pairs(given: Sequence[str], option: str) -> Mapping[str, str]:
     from chaoskit.model.errors import UsageError
+    from chaoskit.model.secrets import without_url_passwords
 
     pairs: dict[str, str] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not (name and equals):
-            raise UsageError(f"{option} {pair!r}: expected NAME=VALUE")
+            raise UsageError(f"{option} {without_url_passwords(pair)!r}: expected NAME=VALUE")
         if name in pairs:
-            raise UsageError(f"{option} {pair!r}: {name!r} was given before as {pairs[name]!r}; give it once")
+            raise UsageError(f"{option} {name}=…: {name!r} was given before; give it once")
         pairs[name] = value
     return pairs
 

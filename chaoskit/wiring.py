@@ -6,16 +6,18 @@ Nothing that an environment or a load needs is imported before an experiment rea
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from chaoskit.engine.guard import StopFlag, check_capabilities
 from chaoskit.engine.judge import judge
-from chaoskit.engine.runner import Cast, run
+from chaoskit.engine.live import Cast
+from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
 from chaoskit.model.experiment import Experiment
@@ -25,6 +27,9 @@ from chaoskit.registry import Registry
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,21 @@ def read(request: Request, registry: Registry) -> Experiment:
     return documents.read(request.path, registry=registry, variables=request.variables, options=request.options, on=request.on)
 
 
+def _without_secrets_in_errors(
+    call: Callable[Concatenate[Request, Experiment, P], T],
+) -> Callable[Concatenate[Request, Experiment, P], T]:
+    @functools.wraps(call)
+    def called(request: Request, experiment: Experiment, /, *args: P.args, **more: P.kwargs) -> T:
+        try:
+            return call(request, experiment, *args, **more)
+        except BaseException as error:
+            experiment.secrets.scrub(error)  # whoever catches it will print it
+            raise
+
+    return called
+
+
+@_without_secrets_in_errors
 def carry_out(
     request: Request, experiment: Experiment, registry: Registry, *, seed: int, progress: Progress, stop: StopFlag
 ) -> tuple[Verdict, RunFolder]:
@@ -64,6 +84,7 @@ def carry_out(
     from chaoskit.environments import owner
     from chaoskit.janitor import Janitor
     from chaoskit.loads.process import OpenLoop
+    from chaoskit.reports.progress import Discreet
 
     topology = registry.topology(experiment.environment.use)
     place = cast("Callable[..., Environment]", registry.place(experiment.environment.on))
@@ -75,13 +96,21 @@ def carry_out(
         environment=place(topology, seed=seed, options=options, logs=folder.logs),
         load=OpenLoop(),
         probes=tuple(cast("Callable[[], Probe]", part.load())() for part in registry.parts("probes")),
-        progress=progress,
+        progress=Discreet(progress, experiment.secrets),
         stop=stop,
     )
     stop.asked = folder.stop
     with Janitor.start(folder):
         verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=request.reproduce(seed), owner=owner.new_run())
+        report(verdict, folder)
     return verdict, folder
+
+
+def report(verdict: Verdict, folder: RunFolder) -> None:
+    """Write the reports that are files beside `verdict.json`. Raises `CannotRecord`."""
+    from chaoskit.reports.junit import junit_xml
+
+    folder.write_junit(junit_xml(verdict, slug=folder.slug, folder=str(folder.path)))
 
 
 def judge_again(path: Path, registry: Registry) -> Verdict:
@@ -96,7 +125,8 @@ def judge_again(path: Path, registry: Registry) -> Verdict:
     stored = history.run.get("options")
     options = {str(k): str(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
     on = history.run.get("on")
-    experiment = documents.read(folder.experiment, registry=registry, options=options, on=str(on) if on else None)
+    # The record has *** where secrets were, and so has what it is judged by.
+    experiment = documents.read(folder.experiment, registry=registry, options=options, on=str(on) if on else None, environ=None)
     seed, reproduce = history.run.get("seed"), history.run.get("reproduce")
     return judge(
         experiment,
@@ -130,7 +160,7 @@ def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> s
         lines.append(f"  {entry.at_s:7.2f} s  {entry.act.value:6}  {entry.fault}  {what}".rstrip())
     lines.append(f"  {schedule.ends_s:7.2f} s  the load ends; whatever is still injected is healed, the last first")
     lines.append(f"judged by: {', '.join(check.name for check in experiment.expect)}")
-    return "\n".join(lines)
+    return experiment.secrets.redact("\n".join(lines))
 
 
 def _fields(fault: Fault) -> str:

@@ -1,0 +1,92 @@
+"""Every verdict once, by the command line on a real system of two small processes: exit code, verdict.json and junit.xml agree."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from chaoskit.model.verdict import Result
+
+KIOSK = Path(__file__).parent / "kiosk"
+DOCUMENT = KIOSK / "say.chaos.yaml"
+WITHIN_S = 60
+"""A run takes five seconds."""
+
+
+def chaoskit(*words):
+    variables = {**os.environ, "PYTHONPATH": str(KIOSK)}
+    return subprocess.run(
+        [sys.executable, "-m", "chaoskit.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        env=variables,
+        check=False,
+    )
+
+
+def case_of(path):
+    """What CI shows of the run itself."""
+    root = ET.parse(path).getroot()
+    run = next(case for case in root.iter("testcase") if case.get("name") == "verdict")
+    return next(((element.tag, element.get("type")) for element in run), None), root
+
+
+VERDICTS = {
+    "passed": ((), 0, None),
+    "failed": (("OUTCOME=failed",), 1, ("failure", "failed")),
+    "inconclusive, as a check says": (("OUTCOME=inconclusive",), 3, ("error", "inconclusive")),
+    "inconclusive, without a steady state": (("MOOD=grumpy",), 3, ("error", "inconclusive")),
+    "inconclusive, by a check that breaks": (("OUTCOME=broken",), 3, ("error", "inconclusive")),
+    "aborted": (("ABORT=failed",), 4, ("error", "aborted")),
+    "error, not injected": (("WHERE=error",), 5, ("error", "error")),
+    "error, not started": (("MOOD=dead",), 5, ("error", "error")),
+}
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", VERDICTS)
+def test_exit_code_verdict_and_junit_agree(name, tmp_path):
+    variables, code, case = VERDICTS[name]
+    done = chaoskit("run", DOCUMENT, "--seed", 5, "--runs", tmp_path, *(word for one in variables for word in ("--var", one)))
+    result = name.partition(",")[0]
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout.startswith(result.upper() + ":")
+    (folder,) = tmp_path.iterdir()
+    verdict = json.loads((folder / "verdict.json").read_text())
+    assert (verdict["verdict"], verdict["exit_code"]) == (result, code)
+    shown, root = case_of(folder / "junit.xml")
+    assert shown == case
+    assert (root.get("errors") == root.get("failures") == "0") == (code == 0)
+    assert {case.get("classname") for case in root.iter("testcase")} == {"say"}
+    again = chaoskit("check", folder)
+    assert again.returncode == code
+
+
+WRONG = {
+    "no such command": ("rnu",),
+    "no such option": ("run", DOCUMENT, "--sede", "5"),
+    "an option of nobody": ("run", DOCUMENT, "--option", "modo=grumpy"),
+    "a document with a mistake": ("run", DOCUMENT, "--var", "OUTCOME=perhaps"),
+    "no document": ("run", KIOSK / "gone.chaos.yaml"),
+    "a folder without a run": ("check", KIOSK),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_and_an_invalid_document_are_2_and_leave_nothing(name, tmp_path):
+    words = WRONG[name]
+    runs = ("--runs", tmp_path / "runs") if words[0] == "run" else ()
+    done = chaoskit(*words, *runs)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_each_result_has_a_code_of_its_own():
+    assert [result.exit_code for result in Result] == [0, 3, 1, 4, 5]
