@@ -20,7 +20,7 @@ START_S = 20.0
 DRAIN_S = 10.0
 
 JOURNEYS = """
-import asyncio, time
+import asyncio, os, time
 
 async def ok(visit):
     await visit.operation(key=visit.intent).attempt("POST", "/ok", body={"n": visit.random.randrange(10**9)}, timeout_s=10)
@@ -46,7 +46,16 @@ class Called:
 def build(options, seed):
     if "broken" in options:
         raise ValueError("no such bank")
-    return {"ok": ok, "stall": stall, "loud": loud, "blocked": blocked, "plain": plain, "called": Called()}
+    if "last_words" in options:
+        os.write(2, options["last_words"].encode())
+        os._exit(3)
+
+    async def told(visit):
+        operation = visit.operation(key=options["word"] + "-key")
+        await operation.attempt("GET", "/ok", timeout_s=10)
+        raise ValueError("cannot say " + options["word"])
+
+    return {"told": told, "ok": ok, "stall": stall, "loud": loud, "blocked": blocked, "plain": plain, "called": Called()}
 """
 
 
@@ -62,6 +71,7 @@ def plan(tmp_path, monkeypatch, server):
         duration_s=0.5,
         steps=((0.0, 1.0),),
         options=None,
+        secrets=(),
         journeys="journeys_of_a_test:build",
         history=None,
     ) -> LoadPlan:
@@ -75,6 +85,7 @@ def plan(tmp_path, monkeypatch, server):
             mix=mix or {"ok": 1.0},
             steps=steps,
             history=history or str(tmp_path / "history.jsonl"),
+            secrets=secrets,
         )
 
     return plan
@@ -228,7 +239,7 @@ def test_ctrl_c_does_not_reach_it(load, plan) -> None:
         ({"options": {"broken": "yes"}}, "raised ValueError: no such bank"),
         (
             {"mix": {"pay": 1.0}},
-            r"load\.mix: 'pay' is not a journey of journeys_of_a_test:build \(blocked, called, loud, ok, plain, stall\)",
+            r"load\.mix: 'pay' is not a journey of journeys_of_a_test:build \(blocked, called, loud, ok, plain, stall, told\)",
         ),
         ({"mix": {"plain": 1.0}}, "expected an `async def` function"),
         ({"history": "/no/such/folder/h"}, "cannot be opened for writing"),
@@ -237,6 +248,28 @@ def test_ctrl_c_does_not_reach_it(load, plan) -> None:
 def test_what_cannot_be_driven_is_said_at_the_start(load, plan, change, message) -> None:
     with pytest.raises(LoadFailed, match=message):
         load.start(plan(**change), timeout_s=START_S)
+
+
+def test_its_last_words_hold_no_secret_not_even_one_that_is_cut_in_two(load, plan) -> None:
+    secret = "m4rker-of-a-secret"
+    words = f"{secret}{'y' * (2000 - len(secret) // 2)}"
+    with pytest.raises(LoadFailed, match=r"exit 3\. Its last words") as caught:
+        load.start(plan(options={"last_words": words}, secrets=(secret,)), timeout_s=START_S)
+    assert "-secret" not in str(caught.value)
+    assert "***y" in str(caught.value)
+
+
+def test_records_hold_no_secret(load, plan, wait_until) -> None:
+    given = plan(mix={"told": 1.0}, options={"word": "m4rker"}, secrets=("m4rker",))
+    load.start(given, timeout_s=START_S)
+    load.begin()
+    wait_until(lambda: not load.is_running())
+    load.finish(drain_s=DRAIN_S)
+    assert b"m4rker" not in Path(given.history).read_bytes()
+    operations = history_of(given).operations
+    assert operations
+    assert {operation.why for operation in operations} == {"the journey raised ValueError: cannot say ***"}
+    assert {operation.key for operation in operations} == {"***-key"}
 
 
 def test_a_full_disk_ends_the_load_with_an_error(load, plan, wait_until) -> None:
