@@ -1,0 +1,226 @@
+"""Runs by hand and from documents through the public API, on a system in memory: one record and one verdict each."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import chaoskit
+from chaoskit.chaos import Chaos, HarnessFailed, NotPassed
+from chaoskit.checkers.availability import Availability
+from chaoskit.engine.store import RunFolder
+from chaoskit.faults.kill import Kill
+from chaoskit.faults.partition import Partition
+from chaoskit.machine import Machine
+from chaoskit.model.errors import CannotInject, UsageError
+from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
+from chaoskit.model.history import Outcome
+from chaoskit.model.topology import LedgerState
+from chaoskit.model.verdict import Result
+from chaoskit.testing import FakeEnvironment, FakeLedger, FakeLoad, FixedChecker, NoFault
+
+PASSES = FixedChecker()
+FAILS = FixedChecker(outcome=Result.FAILED)
+VISITS = {"arrivals_per_s": 100, "mix": {"visit": 1}}
+
+
+@pytest.fixture
+def environment():
+    return FakeEnvironment()
+
+
+@pytest.fixture
+def machine(tmp_path):
+    locks = tmp_path / "locks"
+    locks.mkdir()
+    locks.chmod(0o1777)
+    return Machine(policies=(), freezes=(tmp_path / "all", tmp_path / "mine"), locks=(locks,))
+
+
+@pytest.fixture
+def new(tmp_path, machine):
+    """Makes a `Chaos` with a fake load whose customers are served while the back runs."""
+
+    def make(environment=None, **more):
+        def load():
+            back = environment.services["back"]
+            return FakeLoad(answer=lambda: Outcome.OK if back.is_running() else Outcome.INFO)
+
+        return Chaos(environment, runs=tmp_path / "runs", title="test_x", machine=machine, new_load=load, **more)
+
+    return make
+
+
+def wait_for_operations(chaos, count):
+    while len(chaos.history().operations) < count:
+        threading.Event().wait(0.01)  # between two looks; the fake load sends a hundred a second
+
+
+def by_hand(chaos, *faults, visits=20):
+    with chaos.load(**VISITS):
+        wait_for_operations(chaos, visits)
+        for fault in faults:
+            with chaos.fault(fault):
+                wait_for_operations(chaos, visits * 2)
+        wait_for_operations(chaos, visits * 3)
+
+
+def test_a_run_by_hand_has_one_record_and_one_verdict(new, environment):
+    with new(environment, reproduce="pytest tests/x.py::test_x", seed=7) as chaos:
+        by_hand(chaos, Kill(service="back"), Partition(between=("front", "back")))
+        verdict = chaos.verify(PASSES)
+    assert verdict.result is Result.PASSED
+    assert [fault["effect_seen"] for fault in verdict.faults] == [True, True]
+    assert all(fault["healed_at_s"] > fault["injected_at_s"] for fault in verdict.faults)
+    assert (verdict.seed, verdict.reproduce) == (7, "pytest tests/x.py::test_x")
+    ((same, path),) = chaos.verdicts
+    assert same is verdict
+    assert json.loads(RunFolder(path).verdict.read_text())["verdict"] == "passed"
+    assert RunFolder(path).junit.exists()
+    assert len(RunFolder(path).read_history().operations) >= 60
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("chaoskit", "fake"))]
+
+
+def test_a_finding_fails_the_test_with_the_report(new, environment):
+    with new(environment) as chaos:
+        by_hand(chaos)
+        with pytest.raises(NotPassed, match=r"FAILED: test_x[\s\S]*always failed") as failed:
+            chaos.verify(FAILS)
+    assert failed.value.verdict.result is Result.FAILED
+    assert failed.value.folder.exists()
+
+
+def test_an_outage_is_found_by_a_real_check(new, environment):
+    with new(environment) as chaos:
+        by_hand(chaos, Kill(service="back"))
+        with pytest.raises(NotPassed, match="availability"):
+            chaos.verify(Availability(journey="visit", at_least=0.999))
+
+
+def test_a_fault_without_effect_does_not_run_its_block(new, environment):
+    with new(environment) as chaos:
+        with pytest.raises(CannotInject, match="had no effect"), chaos.load(**VISITS), chaos.fault(NoFault()):
+            pytest.fail("the block was run")
+        chaos.close()
+        assert [verdict.result for verdict, _ in chaos.verdicts] == [Result.ERROR]
+
+
+def test_a_load_that_nobody_judged_is_an_error(new, environment):
+    with pytest.raises(HarnessFailed, match="never judged"), new(environment) as chaos:
+        by_hand(chaos)
+    assert json.loads(RunFolder(chaos.verdicts[0][1]).verdict.read_text())["verdict"] == "error"
+
+
+def test_an_error_of_the_block_stays_the_first_one_and_everything_is_healed(new, environment):
+    with pytest.raises(ZeroDivisionError), new(environment) as chaos, chaos.load(**VISITS), chaos.fault(Kill(service="back")):
+        raise ZeroDivisionError("the test is wrong")
+    ((verdict, _),) = chaos.verdicts
+    assert verdict.result is Result.ABORTED
+    assert "the test left the load by ZeroDivisionError: the test is wrong" in verdict.problems[0]
+    assert environment.services["back"].is_running()
+
+
+def test_what_is_called_in_the_wrong_order_says_the_right_one(new, environment):
+    chaos = new(environment)
+    with pytest.raises(UsageError, match="inside `with chaos"), chaos.fault(Kill(service="back")):
+        pass
+    with pytest.raises(UsageError, match="nothing to judge"):
+        chaos.verify(PASSES)
+    with pytest.raises(UsageError, match="there is no load"):
+        chaos.history()
+    with (
+        pytest.raises(UsageError, match=r"brows is not a journey of the fake \(visit\)"),
+        chaos.load(arrivals_per_s=1, mix={"brows": 1}),
+    ):
+        pass
+    with chaos.load(**VISITS):
+        with pytest.raises(UsageError, match="still goes on"):
+            chaos.verify(PASSES)
+        wait_for_operations(chaos, 10)
+    with pytest.raises(UsageError, match="no check was given"):
+        chaos.verify()
+    with pytest.raises(UsageError, match="was not judged yet"), chaos.load(**VISITS):
+        pass
+    chaos.verify(PASSES)
+    with pytest.raises(UsageError, match="no environment was given"), new().load(**VISITS):
+        pass
+
+
+def experiment(*faults):
+    return Experiment(
+        title="the fake survives",
+        environment=EnvironmentChoice(use="fake"),
+        load=LoadShape(arrivals_per_s=100, duration_s=0.6, mix={"visit": 1}),
+        faults=faults,
+        expect=(PASSES,),
+    )
+
+
+def test_an_experiment_runs_on_an_environment_that_is_up_and_leaves_it_up(new, environment):
+    environment.is_up = True
+    with new(environment) as chaos:
+        verdict = chaos.check(chaos.run(experiment(Injection(fault=Kill(service="back"), at_s=0.2, for_s=0.2))))
+    assert verdict.result is Result.PASSED
+    assert environment.is_up
+    with new(environment) as chaos:
+        assert chaos.run(experiment()).result is Result.PASSED, "an environment without books takes several"
+
+
+def test_a_verdict_is_returned_and_check_raises_it(new, environment):
+    chaos = new(environment)
+    verdict = chaos.run(experiment(Injection(fault=NoFault(), at_s=0.1)))
+    assert verdict.result is Result.INCONCLUSIVE
+    with pytest.raises(NotPassed, match="INCONCLUSIVE"):
+        chaos.check(verdict)
+    environment.services["back"].refuses = frozenset({"kill"})
+    verdict = chaos.run(experiment(Injection(fault=Kill(service="back"), at_s=0.1)))
+    with pytest.raises(HarnessFailed, match="may not have been applied"):
+        chaos.check(verdict)
+
+
+def test_who_watches_is_told_of_every_record_and_cannot_disturb(new, environment):
+    events = []
+
+    def observe(event):
+        events.append(event["event"])
+        if event["event"] == "healed":
+            raise RuntimeError("the watcher is broken")
+
+    with new(environment, observe=observe) as chaos:
+        verdict = chaos.run(experiment(Injection(fault=Kill(service="back"), at_s=0.1, for_s=0.1)))
+    assert [event for event in events if event in {"injecting", "injected", "healing", "healed"}] == [
+        "injecting",
+        "injected",
+        "healing",
+        "healed",
+    ]
+    assert verdict.result is Result.ERROR
+    assert "whoever watched the run broke: RuntimeError: the watcher is broken" in verdict.problems
+
+
+def test_books_that_a_run_has_moved_judge_no_second_one(new):
+    ledger = FakeLedger(LedgerState(read_from="one", accounts=(), postings=()))
+    environment = FakeEnvironment(ledger=ledger)
+    with new(environment) as chaos:
+        chaos.run(experiment())
+        with pytest.raises(UsageError, match="an earlier run has moved its money"):
+            chaos.run(experiment())
+
+
+def test_a_frozen_machine_lets_nothing_run(new, environment, machine):
+    machine.freezes[1].write_text(
+        json.dumps({"by": "ops", "since": "2026-11-25T08:00:00+00:00", "reason": "salary day", "until": ""})
+    )
+    with pytest.raises(UsageError, match="frozen"):
+        new(environment).run(experiment())
+
+
+def test_the_package_gives_it_when_it_is_asked_for():
+    assert chaoskit.Chaos is Chaos
+    with pytest.raises(AttributeError, match="no attribute 'Chaoss'"):
+        chaoskit.Chaoss  # noqa: B018
+    code = "import chaoskit, sys; print('chaoskit.chaos' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False\n"
