@@ -131,6 +131,11 @@ def heal(folder: RunFolder, *, by: str, say: Callable[[str], None] = lambda _lin
     if replayed.healed or (holder is not None and not records.is_closed):
         _tell_ledger(folder, replayed.healed, by=by, is_closed=not healed.problems)
     if not has_verdict:
+        from chaoskit import wiring
+        from chaoskit.registry import Registry
+
+        if unclean := wiring.without_secrets_in_logs(folder, Registry()):
+            did(unclean)
         healed.verdict = _end_history(folder, healed, replayed.healed, by=by)
     return healed
 

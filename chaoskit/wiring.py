@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import random
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,10 @@ from chaoskit.engine.live import Cast
 from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
+from chaoskit.model.errors import ChaoskitError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.protocols import Environment, Fault, Probe, Progress
+from chaoskit.model.secrets import MARK
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import Registry
 
@@ -111,6 +114,25 @@ def report(verdict: Verdict, folder: RunFolder) -> None:
     from chaoskit.reports.junit import junit_xml
 
     folder.write_junit(junit_xml(verdict, slug=folder.slug, folder=str(folder.path)))
+
+
+def without_secrets_in_logs(folder: RunFolder, registry: Registry) -> str:
+    """Replace in the logs of a dead run what its document names as secret. Returns what may still be there, "" when nothing is.
+
+    Its own process does so at its end; this one can only where it knows the same variables.
+    """
+    from chaoskit import documents
+
+    text = folder.experiment.read_text(encoding="utf-8")
+    if not re.search(rf"{documents.SECRET} |^secrets:|:{re.escape(MARK)}@", text, re.MULTILINE):
+        return ""
+    try:
+        folder.redact_logs(documents.read(folder.experiment, registry=registry).secrets)
+    except (ChaoskitError, OSError) as error:
+        return f"logs/ may hold secrets, do not pass it on: {error}"
+    if f":{MARK}@" in text:
+        return "logs/ may hold passwords of URLs, which nobody knows any more: do not pass it on"
+    return ""
 
 
 def judge_again(path: Path, registry: Registry) -> Verdict:

@@ -147,6 +147,28 @@ def test_an_error_says_what_happened_without_the_secret(told, variables, environ
         assert "injecting" not in (told.folder / "undo.jsonl").read_text()
 
 
+@pytest.mark.whole
+def test_a_killed_run_s_logs_are_cleaned_by_its_janitor_as_far_as_it_can(told):
+    variables = {**os.environ, "PYTHONPATH": str(KIOSK), "KIOSK_TOKEN": told.token, "KIOSK_TELLS": told.told}
+    words = [sys.executable, "-m", "chaoskit.cli", "run", DOCUMENT, "--runs", told.runs, "--var", f"PASSWORD={told.password}"]
+    process = subprocess.Popen(words, env=variables, stderr=subprocess.PIPE, text=True)
+    with process.stderr as lines:
+        assert any("customers arrive" in line for line in lines)
+        process.kill()
+    process.wait(WITHIN_S)
+    deadline = time.monotonic() + WITHIN_S
+    while not (verdict := told.folder / "verdict.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)  # between two looks, bounded by the deadline
+    problem, *_ = json.loads(verdict.read_text())["problems"]
+    assert "logs/ may hold passwords of URLs" in problem
+    texts = "".join(path.read_text() for path in told.folder.rglob("*") if path.is_file())
+    assert "and '***' on the other side" in texts
+    for value in (told.token, told.told):
+        for dress in dresses(value):
+            assert dress not in texts
+
+
 def test_what_starts_nothing_shows_nothing_either(told):
     told.run("--dry-run", "--seed", "7")
     assert told.code == 0, told.err

@@ -2,5 +2,6 @@
 
 from chaoskit.documents.reading import read, read_text
 from chaoskit.documents.schema import schema
+from chaoskit.documents.tree import SECRET
 
-__all__ = ["read", "read_text", "schema"]
+__all__ = ["SECRET", "read", "read_text", "schema"]
