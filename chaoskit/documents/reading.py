@@ -196,7 +196,7 @@ class _Reader:
             expect=expect,
             abort_if=abort_if,
             source=self._fields.problems.file,
-            document=without_url_passwords(secrets.redact(tree.resolved(instead=instead))),
+            document=self._secrets.stored(tree, instead),
             secrets=secrets,
             limits=limits,
             production=production or False,

@@ -5,14 +5,15 @@ A stored document is read again long after its variables are gone: then `***` st
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar
+from chaoskit.documents.tree import Items, Node, Pairs, Problems, Scalar, Tree, parse
 from chaoskit.model.errors import Problem
 from chaoskit.model.history import EVENTS
-from chaoskit.model.secrets import MARK, Secrets, url_passwords, why_unfit
+from chaoskit.model.secrets import MARK, Secrets, url_passwords, why_unfit, without_url_passwords
 from chaoskit.model.topology import Topology
 from chaoskit.model.verdict import Result
 from chaoskit.registry import Registry, shown
@@ -80,6 +81,24 @@ class SecretValues:
                     )
                 )
 
+    def stored(self, tree: Tree, instead: Mapping[Node, str]) -> str:
+        """The document as it goes into the run folder, with *instead* at the place of nodes: it can be read again."""
+        assert tree.root is not None
+        secrets, replaced = self.secrets, dict(instead)
+        for node in _scalars(tree.root):
+            shown = secrets.redact(node.text)
+            if shown == node.text or node.secret or any(other.start <= node.start < other.end for other in instead):
+                continue
+            # In quotes: a plain *** would be an alias. A block scalar's place runs to the next line, which must stay one.
+            tail = "\n" if tree.text[node.start : node.end].endswith("\n") else ""
+            replaced[node] = json.dumps(shown, ensure_ascii=False).replace("${", "$${") + tail
+        text = tree.resolved(instead=replaced)
+        stored = without_url_passwords(secrets.redact(text))  # comments, too
+        if stored != text and _shape(stored) != _shape(text):
+            message = "a secret stands in a key or between values; it cannot be replaced there without changing the document"
+            self._problems.add(tree.root, message, where="")
+        return stored
+
     def _take(self, value: str, what: str, node: Node | None, *, where: str = "") -> None:
         if self._environ is not None and value != MARK:
             self._found.append(_Found(value=value, what=what, node=node, where=node.where if node else where))
@@ -94,6 +113,19 @@ def _scalars(node: Node) -> Iterator[Scalar]:
     elif isinstance(node, Pairs):
         for _, one in node.pairs:
             yield from _scalars(one)
+
+
+def _shape(text: str) -> object:
+    """The keys of a document and the number of its values; None when it cannot be read."""
+    problems = Problems(file="")
+    tree = parse(text, variables={}, problems=problems, secret_of=lambda _node, _name: MARK)
+
+    def shape(node: Node | None) -> object:
+        if isinstance(node, Pairs):
+            return [(key.text, shape(value)) for key, value in node.pairs]
+        return [shape(one) for one in node.nodes] if isinstance(node, Items) else ""
+
+    return None if problems.found else shape(tree.root)
 
 
 def _names_of_records(registry: Registry, topology: Topology | None) -> Iterable[str]:

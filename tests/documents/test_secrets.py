@@ -87,6 +87,39 @@ def test_a_title_and_a_comment_do_not_show_the_password_of_a_url(read, valid):
     assert "0therpass" not in experiment.document
 
 
+@pytest.mark.parametrize(
+    "old,new",
+    [
+        ("colour: 7", "colour: hunter22"),
+        ("colour: 7", "colour: ${PW}"),
+        ("reason: because", "reason: hunter22 is why"),
+        ("reason: because", "reason: >-\n  because\n  hunter22\n  is"),
+        ("reason: because", "reason: |\n  hunter22\n# hunter22"),
+        ("reason: because", "reason: 'it''s hunter22, is it $${not}?'"),
+        ("# A comment", "# hunter22 in a comment"),
+    ],
+)
+def test_what_is_stored_can_be_read_again_wherever_a_secret_stood(read, valid, registry, old, new):
+    text = valid.replace(old, new) + "secrets: [PW]\n"
+    variables = {"PW": "hunter22"} if "${PW}" in new else {}
+    for options in ({}, {"size": "large"}):
+        experiment = read(text, environ={"PW": "hunter22"}, variables=variables, options=options)
+        assert "hunter22" not in experiment.document
+        again = read_text(experiment.document, registry=registry, environ=None)
+        assert again.reason == experiment.reason
+        assert again.environment.options == {
+            name: experiment.secrets.redact(value) for name, value in experiment.environment.options.items()
+        }
+        assert again.faults == experiment.faults
+
+
+def test_a_secret_that_stands_between_values_is_a_mistake(read, valid):
+    with pytest.raises(InvalidDocument, match="a secret stands in a key or between values"):
+        read(valid + "secrets: [PW]\n", environ={"PW": "small, colour"})
+    with pytest.raises(InvalidDocument, match="a secret stands in a key or between values"):
+        read(valid + "secrets: [PW]\n", environ={"PW": "steady_state"})
+
+
 MISTAKES = {
     "not set": ("colour: 7", "colour: !secret GONE", "6:70: environment.options.colour: the environment variable GONE of a secret is not set"),
     "empty": ("colour: 7", "colour: !secret EMPTY", "the environment variable EMPTY of a secret is empty; set it where"),
