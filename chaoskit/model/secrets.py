@@ -10,6 +10,7 @@ import base64
 import dataclasses
 import enum
 import html
+import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -156,12 +157,16 @@ def _base64(data: bytes) -> Iterator[str]:
 
 
 def _without_cut(text: str, form: str) -> str:
-    """*text* without the beginning of a secret at its end, where somebody has cut it off."""
-    start = text.rfind(form[:CUT])
-    rest = text[start:]
-    whole = rest.rstrip(".…'\"")
-    return text[:start] + MARK + rest[len(whole) :] if len(whole) >= CUT and form.startswith(whole) else text
+    """*text* without the beginning of a secret where somebody has cut it off: before dots, or at the end."""
+    start = 0
+    while (start := text.find(form[:CUT], start)) >= 0:
+        end = start + sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(text[start:], form, strict=False)))
+        if _IS_CUT.match(text, end):
+            text, end = text[:start] + MARK + text[end:], start
+        start = end + 1
+    return text
 
 
-_URL = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@'\"]*:)(?P<password>[^\s/?#'\"]+)@")
+_IS_CUT = re.compile(r"\.\.\.|…|['\"]?$")
+_URL = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@\"]*:)(?P<password>[^\s/?#\"]+)@")
 """Up to the last `@` before the path: a password may hold one that nobody has quoted."""

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaoskit.documents import read as read_file
+from chaoskit.documents import read_text
 from chaoskit.model.errors import InvalidDocument
 from chaoskit.model.experiment import Experiment
 
@@ -123,6 +124,33 @@ def test_documents_with_a_value_replaced(read, valid_tree, data):
     parent, key = data.draw(st.sampled_from(list(_places(tree))))
     parent[key] = data.draw(trees)
     holds(read, json.dumps(tree, ensure_ascii=False))
+
+
+SPECIAL = "aé:- []{}&*!|>'\"%@`#,?~$5.\\/"
+
+
+@some
+@given(data=st.data(), tail=st.text(alphabet=SPECIAL, min_size=3, max_size=8))
+def test_a_secret_is_neither_in_a_message_nor_in_the_stored_document(read, registry, valid, valid_tree, data, tail):
+    """It stands as `!secret`, and perhaps by itself somewhere else, too."""
+    secret = f"\u03a9{tail}\u03a9" + data.draw(st.sampled_from(["", "0123456789" * 9]))
+    tree = json.loads(json.dumps(valid_tree))
+    if data.draw(st.booleans()):
+        parent, key = data.draw(st.sampled_from(list(_places(tree))))
+        parent[key] = data.draw(st.sampled_from([secret, f"see {secret}", f"{secret} is it", f"amqp://u:{secret}@mq"])).replace(
+            "${", "$${"
+        )
+    tree["secrets"] = ["S"]
+    text = json.dumps(tree, ensure_ascii=False).replace('"colour": 7', '"colour": !secret S')
+    text = data.draw(st.sampled_from([text, f"# {secret}\n{text}"]))
+    found = outcome(lambda: read(text, environ={"S": secret}))
+    if isinstance(found, InvalidDocument):
+        assert secret[:16] not in str(found)
+        return
+    assert secret not in found.document
+    again = read_text(found.document, registry=registry, environ=None)
+    assert again.title == found.title
+    assert again.environment.options == {name: found.secrets.redact(value) for name, value in found.environment.options.items()}
 
 
 def _places(tree):

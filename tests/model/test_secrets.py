@@ -58,7 +58,9 @@ def test_a_secret_that_was_cut_off_is_replaced_too():
     secrets = Secrets(("a-long-secret-value",))
     assert secrets.redact("answer: a-long-secret-v") == "answer: ***"
     assert secrets.redact("'a-long-secret-...'") == "'***...'"
+    assert secrets.redact("'a-long-secret-v...' is not 'a-long-secret… nor") == "'***...' is not '***… nor"
     assert secrets.redact("a-long-secretary came") == "a-long-secretary came"
+    assert secrets.redact("a-long-secretary") == "a-long-secretary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,16 @@ def test_passwords_of_urls():
     text = "postgresql://app:p%40ss@db:5432/x, amqp://:q@q@mq and http://user@h/a:b@c http://h:80/x@y"
     assert url_passwords(text) == ("p%40ss", "q@q")
     assert without_url_passwords(text) == "postgresql://app:***@db:5432/x, amqp://:***@mq and http://user@h/a:b@c http://h:80/x@y"
+
+
+@pytest.mark.parametrize("password", ["it's", "a:b", "x@y", "(p$w)!", "p%2Fw", "größe"])
+def test_a_password_may_hold_what_urls_allow_and_what_people_do(password):
+    assert url_passwords(f"redis://:{password}@h and 'amqp://u:{password}@mq/x'") == (password,)
+
+
+def test_what_is_no_password_is_none():
+    text = "http://h:80, 'http://h:80', 'a@b' \"http://h:80\",\"a@b\" http://h/a:b@c mailto:a@b http://user@h ssh://h:22/x@y"
+    assert url_passwords(text) == ()
 
 
 def test_the_plain_form_of_a_quoted_password_is_replaced_too():
