@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.documents.fields import Fields
-from chaoskit.documents.tree import Node
+from chaoskit.documents.tree import Node, Pairs
 from chaoskit.engine.blast import breaches
 from chaoskit.engine.schedule import plan
 from chaoskit.model.experiment import Experiment
@@ -21,11 +21,9 @@ WHAT = "{services: …, share_of_group: …, for: …}"
 
 def read_limits(node: Node | None, fields: Fields, *, source: str) -> Limits:
     """The limits at *node*; without a limit where it is None or wrong. *source* is what messages call the place."""
-    given = fields.table(node, LIMITS, required=(), what=WHAT) if node is not None else None
-    if not given:
-        if node is not None and given is not None:
-            fields.wrong(node, f"limits nothing; expected {WHAT}")
-        return Limits(source=source)
+    given = (fields.table(node, LIMITS, required=(), what=WHAT) or {}) if node is not None else {}
+    if isinstance(node, Pairs) and not node.pairs:
+        fields.wrong(node, f"limits nothing; expected {WHAT}")
     services = fields.quantity(given.get("services"), Unit.COUNT)
     return Limits(
         services=None if services is None else int(services),
