@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chaoskit.engine.guard import StopFlag
+    from chaoskit.machine import Machine
     from chaoskit.model.verdict import Verdict
     from chaoskit.registry import Registry
 
@@ -24,8 +25,11 @@ ERROR = 5
 KINDS = ("experiments", "faults", "checks", "environments", "profiles", "probes", "defects")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. Errors go to standard error, one line each where one line is enough."""
+def main(arguments: Sequence[str] | None = None, *, machine: Machine | None = None) -> int:
+    """Run one command and return its exit code. Errors go to standard error, one line each where one line is enough.
+
+    *machine* None is this one.
+    """
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words == ["--version"]:
         from chaoskit import __version__
@@ -36,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         parsed = _parser(words).parse_args(words)
+        parsed.machine = machine
         command: object = parsed.command
         assert callable(command)
         code = command(parsed)
@@ -58,12 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     from chaoskit import wiring
+    from chaoskit.machine import permissions
     from chaoskit.registry import Registry
 
     registry = Registry()
     request = wiring.Request(
         path=given.file, seed=given.seed, runs=given.runs, on=given.on, options=_pairs(given.option, "--option"),
-        variables=_pairs(given.var, "--var"),
+        variables=_pairs(given.var, "--var"), allow=permissions(given.allow), lock=given.lock,
     )  # fmt: skip
     experiment = wiring.read(request, registry)
     seed = request.with_seed()
@@ -78,7 +84,9 @@ def _run(given: argparse.Namespace) -> int:
     _stop_on_signals(stop)
     progress = progress_for(sys.stderr)
     progress.say(f"{experiment.title} (seed {seed})")
-    verdict, folder = wiring.carry_out(request, experiment, registry, seed=seed, progress=progress, stop=stop)
+    verdict, folder = wiring.carry_out(
+        request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=_machine(given)
+    )
     progress.close()
     if given.json:
         print(folder.verdict.read_text(encoding="utf-8"), end="")
@@ -172,6 +180,8 @@ def _schema(given: argparse.Namespace) -> int:
 def _load(given: argparse.Namespace) -> int:
     from chaoskit.loads import tool
 
+    if given.allow:
+        _machine(given).allowed(given.allow)
     return tool.run(given)
 
 
@@ -254,7 +264,56 @@ def _stop(given: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
+def _freeze(given: argparse.Namespace) -> int:
+    import os
+
+    from chaoskit.engine import freeze
+    from chaoskit.model.errors import UsageError
+    from chaoskit.model.policy import moment
+
+    machine = _machine(given)
+    path = machine.freeze_of_mine(is_root=os.geteuid() == 0)
+    try:
+        until = moment(given.until) if given.until else None
+    except ValueError as error:
+        raise UsageError(
+            f"--until {given.until!r}: {error}; expected a time with its offset, such as 2026-11-25T08:00:00Z"
+        ) from error
+    now = machine.now()
+    if until is not None and until <= now:
+        raise UsageError(f"--until {given.until!r}: that time is over ({now.isoformat(timespec='seconds')}); nothing is frozen")
+    made = freeze.freeze(path, reason=given.reason, until=until, now=now)
+    whom = "all users of this machine" if path == machine.freezes[0] else "this user only; as root it holds for all"
+    print(f"Runs are frozen for {whom}, {made}.")
+    print("Runs that are under way go on; chaoskit stop RUN ends one. New ones are refused until: chaoskit unfreeze")
+    return 0
+
+
+def _unfreeze(given: argparse.Namespace) -> int:
+    import os
+
+    from chaoskit.engine import freeze
+
+    machine = _machine(given)
+    paths = machine.freezes if os.geteuid() == 0 else machine.freezes[1:]
+    lifted = [path for path in paths if freeze.unfreeze(path)]
+    left = machine.freezes_now()
+    for line in left:
+        print(line, file=sys.stderr)
+    if not left:
+        print("Runs are allowed again." if lifted else "Nothing was frozen.")
+    return FAILED if left else 0
+
+
+def _machine(given: argparse.Namespace) -> Machine:
+    from chaoskit.machine import Machine
+
+    machine = given.machine or Machine.here()
+    assert isinstance(machine, Machine)
+    return machine
+
+
+def _doctor(given: argparse.Namespace) -> int:
     from chaoskit.environments.doctor import examine
 
     found = examine()
@@ -263,6 +322,8 @@ def _doctor(given: argparse.Namespace) -> int:  # noqa: ARG001
         print(f"{'ok     ' if line.is_there else 'MISSING'}  {line.what:{width}}  {line.says}")
     missing = [line for line in found if line.is_needed and not line.is_there]
     print()
+    for says in _machine(given).freezes_now():
+        print(f"{says[0].upper()}{says[1:]}.")
     if missing:
         print(f"The process environment cannot run the bank here: {', '.join(line.what for line in missing)} missing.")
         return 1
@@ -295,6 +356,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     run.add_argument("--dry-run", action="store_true", help="print the schedule and start nothing")
     validate = add("validate", _validate, "read documents and report every mistake; starts nothing")
     validate.add_argument("file", type=Path, nargs="+")
+    run.add_argument(
+        "--allow", action="append", default=[], metavar="WHAT", help="remote-engine, remote-target or production; repeatable"
+    )
+    run.add_argument(
+        "--lock", default="", metavar="NAME", help="which copy of the environment this is, where several share nothing"
+    )
     for command in (run, validate):
         command.add_argument("--on", metavar="PLACE", help="where to run the environment (default: process)")
         command.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the environment")
@@ -330,6 +397,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         "--reason", default="chaoskit stop", metavar="TEXT", help="what its verdict will say (default: chaoskit stop)"
     )
     stop.add_argument("--within", type=float, default=120.0, metavar="S", help="how long to wait for its end (default: 120)")
+    freeze = add("freeze", _freeze, "forbid new runs on this machine: as root for all users, otherwise for this user")
+    freeze.epilog = "exit codes: 0 runs are frozen, 2 they could not be. Runs that are under way go on."
+    freeze.add_argument("--reason", default="", metavar="TEXT", help="what those who are refused are told")
+    freeze.add_argument("--until", default="", metavar="TIME", help="when it ends by itself, such as 2026-11-25T08:00:00Z")
+    unfreeze = add("unfreeze", _unfreeze, "allow runs again that chaoskit freeze has forbidden")
+    unfreeze.epilog = "exit codes: 0 nothing is frozen any more, 1 a freeze is left that only root may lift"
     add("doctor", _doctor, "say what this machine can do and what is missing")
     return parser
 

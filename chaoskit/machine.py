@@ -107,6 +107,12 @@ class Machine:
             if held is not None:
                 held.release()
 
+    def freeze_of_mine(self, *, is_root: bool) -> Path:
+        """The file by which this user freezes runs: root for all users. Raises `UsageError` for a user without a home."""
+        if not is_root and len(self.freezes) < 2:
+            raise UsageError("this user has no home folder that holds his state; set XDG_STATE_HOME to a folder of his own")
+        return self.freezes[0 if is_root else 1]
+
     def freezes_now(self) -> list[str]:
         """Each freeze that holds now, in words, and how it is lifted."""
         for_all = self.freezes[0]

@@ -5,12 +5,13 @@ Nothing that an environment or a load needs is imported before an experiment rea
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import random
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
@@ -21,9 +22,12 @@ from chaoskit.engine.live import Cast
 from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
+from chaoskit.machine import Machine
 from chaoskit.model.errors import ChaoskitError
 from chaoskit.model.experiment import Experiment
-from chaoskit.model.protocols import Environment, Fault, Probe, Progress
+from chaoskit.model.history import Event
+from chaoskit.model.policy import Permission
+from chaoskit.model.protocols import Environment, Fault, Load, Probe, Progress
 from chaoskit.model.secrets import MARK
 from chaoskit.model.verdict import Verdict
 from chaoskit.registry import Registry
@@ -45,6 +49,10 @@ class Request:
     on: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
+    """What is allowed by name, such as `production`."""
+    lock: str = ""
+    """Which copy of the environment this is, where there are several that share nothing; "" for the one that all share."""
 
     def with_seed(self) -> int:
         return random.randrange(1, 1_000_000) if self.seed is None else self.seed
@@ -55,6 +63,7 @@ class Request:
         words += ["--on", self.on] if self.on else []
         words += [word for name, value in self.options.items() for word in ("--option", f"{name}={value}")]
         words += [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
+        words += [word for one in self.allow for word in ("--allow", one)]
         return shlex.join(words)
 
 
@@ -81,32 +90,97 @@ def _without_secrets_in_errors(
 
 @_without_secrets_in_errors
 def carry_out(
-    request: Request, experiment: Experiment, registry: Registry, *, seed: int, progress: Progress, stop: StopFlag
+    request: Request,
+    experiment: Experiment,
+    registry: Registry,
+    *,
+    seed: int,
+    progress: Progress,
+    stop: StopFlag,
+    machine: Machine | None = None,
+    given: Given | None = None,
 ) -> tuple[Verdict, RunFolder]:
-    """Run *experiment*. Raises `UsageError` and `Unsupported` before anything is started; from then on the verdict says it."""
+    """Run *experiment*. Raises `UsageError` and `Unsupported` before anything is started; from then on the verdict says it.
+
+    *machine* None is this one. *given* is what the door brings along instead of having it made.
+    """
     from chaoskit.environments import owner
+
+    with staged(
+        request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=machine, given=given or Given()
+    ) as (cast_of_run, folder):
+        reproduce = request.reproduce(seed)
+        verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=reproduce, owner=owner.new_run())
+        report(verdict, folder)
+    return verdict, folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a door brings along to a run: an environment that is up already, a load of its own, somebody who watches."""
+
+    environment: Environment | None = None
+    load: Load | None = None
+    observe: Callable[[Event], None] = lambda _event: None
+
+
+@contextlib.contextmanager
+def staged(
+    request: Request,
+    experiment: Experiment,
+    registry: Registry,
+    *,
+    seed: int,
+    progress: Progress,
+    stop: StopFlag,
+    machine: Machine | None,
+    given: Given,
+) -> Iterator[tuple[Cast, RunFolder]]:
+    """All that a run needs, once this machine has let it go: its cast, its folder, and a janitor beside it until this is left."""
     from chaoskit.janitor import Janitor
     from chaoskit.loads.process import OpenLoop
     from chaoskit.reports.progress import Discreet
 
-    topology = registry.topology(experiment.environment.use)
-    place = cast("Callable[..., Environment]", registry.place(experiment.environment.on))
-    options = experiment.environment.options
-    # A place is asked what it can do before there is a folder: what cannot be run leaves nothing behind.
-    check_capabilities(experiment, place(topology, seed=seed, options=options, logs=request.runs))
-    folder = RunFolder.create(request.runs, experiment, seed=seed)
-    cast_of_run = Cast(
-        environment=place(topology, seed=seed, options=options, logs=folder.logs),
-        load=OpenLoop(),
-        probes=tuple(cast("Callable[[], Probe]", part.load())() for part in registry.parts("probes")),
-        progress=Discreet(progress, experiment.secrets),
-        stop=stop,
-    )
-    stop.asked = folder.stop
-    with Janitor.start(folder):
-        verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=request.reproduce(seed), owner=owner.new_run())
-        report(verdict, folder)
-    return verdict, folder
+    options, build = experiment.environment.options, None
+    asked = given.environment
+    if asked is None:
+        topology = registry.topology(experiment.environment.use)
+        build = functools.partial(
+            cast("Callable[..., Environment]", registry.place(experiment.environment.on)), topology, seed=seed, options=options
+        )
+        # A place is asked what it can do before there is a folder: what cannot be run leaves nothing behind.
+        asked = build(logs=request.runs)
+    with (machine or Machine.here()).admitted(
+        experiment,
+        plan(experiment, seed=seed),
+        asked.topology,
+        place=asked.name,
+        engine_address=asked.engine_address,
+        allow=request.allow,
+        lock_name=request.lock,
+    ) as (terms, lock):
+        check_capabilities(experiment, asked)
+        folder = RunFolder.create(request.runs, experiment, seed=seed)
+        lock.name(str(folder.path.resolve()))
+        if build is not None:
+            # Only places that use an engine know the word.
+            remote = {"allow_remote": True} if asked.engine_address and Permission.REMOTE_ENGINE in terms.allowed else {}
+            asked = build(logs=folder.logs, **remote)
+        stop.asked = folder.stop
+        with Janitor.start(folder):
+            yield (
+                Cast(
+                    environment=asked,
+                    load=given.load or OpenLoop(),
+                    probes=tuple(cast("Callable[[], Probe]", part.load())() for part in registry.parts("probes")),
+                    progress=Discreet(progress, experiment.secrets),
+                    stop=stop,
+                    terms=terms,
+                    is_up=build is None,
+                    observe=given.observe,
+                ),
+                folder,
+            )
 
 
 def report(verdict: Verdict, folder: RunFolder) -> None:

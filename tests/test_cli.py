@@ -1,14 +1,18 @@
 """The command line as a person uses it: exit codes, one clear error each, nothing started by mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from chaoskit import __version__
+from chaoskit import __version__, wiring
 from chaoskit.cli import main
+from chaoskit.engine import freeze, lock
+from chaoskit.engine.user import user_name
+from chaoskit.machine import Machine
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 FAILOVER = str(EXPERIMENTS / "database_failover.chaos.yaml")
@@ -87,3 +91,149 @@ def test_unknown_words_exit_with_two(capsys):
         main(["rnu"])
     assert caught.value.code == 2
     assert "rnu" in capsys.readouterr().err
+
+
+class World:
+    """A machine in a folder, and `chaoskit` on it."""
+
+    def __init__(self, folder):
+        (folder / "locks").mkdir()
+        (folder / "locks").chmod(0o1777)
+        self.runs, self.policy = folder / "runs", folder / "policy.yaml"
+        self.machine = Machine(
+            policies=(self.policy,), freezes=(folder / "all.json", folder / "user.json"), locks=(folder / "locks",)
+        )
+
+    def __call__(self, *words):
+        return main(words, machine=self.machine)
+
+    def run(self, *more, document=FAILOVER):
+        return self("run", str(document), "--runs", str(self.runs), *more)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_a_frozen_machine_starts_no_run_and_tells_who_when_and_why(world, capsys):
+    assert world("freeze", "--reason", "quarter end") == 0
+    said = capsys.readouterr().out
+    assert "quarter end" in said
+    assert "Runs that are under way go on" in said
+    assert ("all users of this machine" in said) == (os.geteuid() == 0)
+    assert world.run() == 2
+    refused = capsys.readouterr().err
+    assert f"by {user_name()} since 20" in refused
+    assert ": quarter end; lift it with: chaoskit unfreeze" in refused
+    assert not world.runs.exists()
+
+
+def test_what_starts_nothing_goes_on_while_runs_are_frozen(world, capsys):
+    assert world("freeze") == 0
+    assert world.run("--dry-run") == 0
+    assert world("validate", FAILOVER) == 0
+    world("doctor")
+    assert "\nRuns are frozen for " in capsys.readouterr().out
+
+
+def test_unfreeze_allows_runs_again(world, capsys):
+    assert world("unfreeze") == 0
+    assert "Nothing was frozen" in capsys.readouterr().out
+    world("freeze")
+    assert world("unfreeze") == 0
+    assert "Runs are allowed again" in capsys.readouterr().out
+    world.policy.write_text("chaoskit: 1\nproduction: true\n")
+    assert world.run() == 2
+    refused = capsys.readouterr().err
+    assert "frozen" not in refused
+    assert "--allow production" in refused
+
+
+def test_a_freeze_that_this_user_may_not_lift_is_told(world, capsys):
+    blocked = world.machine.freezes[0]
+    if os.geteuid() == 0:
+        pytest.skip("root may lift any")
+    freeze.freeze(blocked, reason="of root", until=None, now=world.machine.now())
+    assert world("unfreeze") == 1
+    assert "of root" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "until,complaint",
+    [
+        ("tomorrow", "expected a time with its offset"),
+        ("2099-01-01", "expected a time with its offset"),
+        ("2020-01-01T00:00:00Z", "over"),
+    ],
+)
+def test_a_freeze_without_a_real_end_is_refused(world, capsys, until, complaint):
+    assert world("freeze", "--until", until) == 2
+    assert complaint in capsys.readouterr().err
+    assert world("unfreeze") == 0
+
+
+def test_a_policy_with_mistakes_starts_no_run(world, capsys):
+    world.policy.write_text("chaoskit: 1\nlimits: {service: 1}\nproduction: maybe\n")
+    assert world.run() == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert [line.rpartition("policy.yaml:")[2].partition(": ")[0] for line in errors if "policy.yaml" in line] == ["2:10", "3:13"]
+    assert not world.runs.exists()
+
+
+def test_an_unknown_permission_is_a_usage_error_that_names_the_valid_ones(world, capsys):
+    assert world.run("--allow", "prodution", "--dry-run") == 2
+    assert "(production, remote-engine, remote-target). Did you mean 'production'?" in capsys.readouterr().err
+
+
+def test_a_document_cannot_loosen_a_policy(world, tmp_path, capsys):
+    world.policy.write_text("chaoskit: 1\nlimits: {services: 1}\nnever_allow: [production]\n")
+    generous = tmp_path / "generous.chaos.yaml"
+    generous.write_text(Path(FAILOVER).read_text() + "limits: {services: 9}\nproduction: true\n")
+    assert world("validate", str(generous)) == 0
+    assert world.run("--allow", "production", document=generous) == 2
+    refused = capsys.readouterr().err
+    assert f"refused: --allow production: {world.policy} never allows it" in refused
+    assert f"refused: limits.services of {world.policy}: at 12 s faults[0] partition may hurt 2 services" in refused
+    assert not world.runs.exists()
+
+
+def test_validate_tells_the_limits_that_a_document_itself_breaks(tmp_path, capsys):
+    document = tmp_path / "x.chaos.yaml"
+    document.write_text(Path(FAILOVER).read_text() + "limits: {services: 1, for: 10s}\n")
+    assert main(["validate", str(document)]) == 2
+    errors = capsys.readouterr().err
+    assert (
+        "limits.services: at 12 s faults[0] partition may hurt 2 services (2 of ledger-db) at the same time; it allows 1" in errors
+    )
+    assert "limits.for: faults[1] kill lasts 12 s; it allows 10 s for any fault" in errors
+
+
+def test_an_environment_in_use_starts_no_run(world, capsys):
+    held = lock.take("bank on process", run="20261125T080000-first-7", now=world.machine.now(), folders=world.machine.locks)
+    assert world.run() == 2
+    assert "'bank on process' is in use by 20261125T080000-first-7" in capsys.readouterr().err
+    assert not world.runs.exists()
+    held.release()
+
+
+def test_an_engine_elsewhere_starts_no_run_unless_it_is_allowed(world, capsys, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2375")
+    assert world.run("--on", "docker") == 2
+    assert "the container engine at tcp://192.0.2.7:2375 is not on this machine" in capsys.readouterr().err
+    assert not world.runs.exists()
+
+
+def test_a_load_goes_to_this_machine_only_unless_that_is_allowed(world, tmp_path, capsys):
+    words = ("load", "--url", "http://192.0.2.7/", "--rate", "1", "--duration", "1s", "--record", str(tmp_path / "record"))
+    assert world(*words) == 2
+    assert "--allow remote-target" in capsys.readouterr().err
+    world.policy.write_text("chaoskit: 1\nnever_allow: [remote-target]\n")
+    assert world(*words, "--allow", "remote-target") == 2
+    assert "never allows it" in capsys.readouterr().err
+    assert not (tmp_path / "record").exists()
+
+
+def test_what_was_allowed_is_in_the_command_that_runs_the_same_again():
+    request = wiring.Request(path=Path("x.chaos.yaml"), allow=("production", "remote-target"), lock="worker 1")
+    assert request.reproduce(7) == "chaoskit run x.chaos.yaml --seed 7 --allow production --allow remote-target"

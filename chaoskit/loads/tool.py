@@ -17,13 +17,14 @@ import time
 from array import array
 from dataclasses import asdict, dataclass
 
-from chaoskit.loads.connection import Client
+from chaoskit.loads.connection import Client, Target
 from chaoskit.loads.dispatcher import Dispatcher
 from chaoskit.loads.journal import Lines
 from chaoskit.loads.journey import encode
 from chaoskit.loads.loop import LOOPS, loop_factory
 from chaoskit.loads.schedule import Timetable, even_draws
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
+from chaoskit.model.policy import Permission, is_loopback
 from chaoskit.model.protocols import LoadPlan
 from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.verdict import USAGE_EXIT_CODE, Result
@@ -57,11 +58,27 @@ class Summary:
         )
 
 
-def load(url: str, *, rate: float, duration_s: float, record: str, timeout_s: float = 10.0, loop: str = "auto") -> Summary:
+def load(
+    url: str,
+    *,
+    rate: float,
+    duration_s: float,
+    record: str,
+    timeout_s: float = 10.0,
+    loop: str = "auto",
+    is_remote_allowed: bool = False,
+) -> Summary:
     """GET *url* at *rate* per second for *duration_s* and write every operation to *record*. Blocks until the last one has ended.
 
-    Raises `UsageError` for what cannot be run, `CannotRecord` when the file takes no more.
+    Raises `UsageError` for what cannot be run, a *url* that is not on loopback unless *is_remote_allowed* included, and
+    `CannotRecord` when the file takes no more.
     """
+    host = Target.of(url).host
+    if not is_remote_allowed and not is_loopback(host):
+        raise UsageError(
+            f"load: {host!r} is not a loopback address; a load can bring down what real customers use. "
+            f"If you may do that to it: --allow {Permission.REMOTE_TARGET}"
+        )
     if not 0 < rate < math.inf:
         raise UsageError(f"load: rate {rate:g} was given; expected operations per second above 0")
     if not 0 < duration_s < math.inf:
@@ -92,6 +109,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=seconds, default=10.0, metavar="TIME", help="how long to wait for an answer (10s)")
     parser.add_argument("--loop", choices=LOOPS, default="auto", help="event loop; auto takes uvloop if it is installed")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        choices=[Permission.REMOTE_TARGET.value],
+        metavar="WHAT",
+        help=f"{Permission.REMOTE_TARGET}, for a URL that is not on loopback",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -104,6 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
             record=arguments.record,
             timeout_s=arguments.timeout,
             loop=arguments.loop,
+            is_remote_allowed=Permission.REMOTE_TARGET.value in arguments.allow,
         )
     except ChaoskitError as error:
         sys.stderr.write(f"chaoskit: {without_url_passwords(str(error))}\n")

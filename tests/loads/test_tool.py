@@ -87,7 +87,9 @@ def test_the_summary_is_for_people_too(server, tmp_path, capsys) -> None:
     "change, message",
     [
         ({"--url": "https://127.0.0.1/"}, "expected http://host:port/path"),
-        ({"--url": "http://no-such-host.invalid/"}, "cannot be resolved"),
+        ({"--url": "http://no-such-host.invalid/", "--allow": "remote-target"}, "cannot be resolved"),
+        ({"--url": "http://192.0.2.7/"}, "'192.0.2.7' is not a loopback address"),
+        ({"--url": "http://no-such-host.invalid/"}, "--allow remote-target"),
         ({"--rate": "0"}, "expected operations per second above 0"),
         ({"--rate": "-1"}, "expected operations per second above 0"),
         ({"--rate": "inf"}, "expected operations per second above 0"),
