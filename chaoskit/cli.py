@@ -152,6 +152,22 @@ def _check(given: argparse.Namespace) -> int:
     return verdict.result.exit_code
 
 
+def _report(given: argparse.Namespace) -> int:
+    from chaoskit.model.errors import UsageError
+    from chaoskit.reports import markdown
+
+    lines, code = [], 0
+    for folder in given.run:
+        try:
+            lines.append(markdown.line(folder))
+        except UsageError as error:
+            print(error, file=sys.stderr)
+            lines.append(markdown.unreadable(folder, error))
+            code = USAGE
+    print(markdown.markdown(lines, link=given.link), end="")
+    return code
+
+
 def _print_verdict(verdict: Verdict, folder: Path, *, as_json: bool, to_json: object) -> None:
     import json
 
@@ -371,6 +387,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     check = add("check", _check, "judge a stored run again; starts nothing")
     check.add_argument("run", type=Path, metavar="RUN", help="a run folder, such as one below runs/")
     check.add_argument("--json", action="store_true", help="print the verdict as JSON instead of text")
+    report = add("report", _report, "sum stored runs up, one line for each, for the page of a CI system")
+    report.epilog = "exit codes: 0 whatever the verdicts are, 2 a run has no verdict that can be read; it has a line all the same"
+    report.add_argument("run", type=Path, nargs="+", metavar="RUN", help="a run folder, such as one below runs/")
+    report.add_argument("--format", choices=("markdown",), default="markdown", help="what to print (default: markdown)")
+    report.add_argument(
+        "--link", default="{run}", metavar="URL", help="where a run is seen; {run} stands for its folder's name (default: its path)"
+    )
     load = add("load", _load, "send requests to one URL at a fixed rate and record each of them")
     if words[:1] == ["load"]:  # its arguments stand beside the engine, which the other commands need not import
         from chaoskit.loads.tool import add_arguments
