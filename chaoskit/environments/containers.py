@@ -60,6 +60,15 @@ class _Added:
     ports: set[int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Customers:
+    """Who uses the containers, and where they call."""
+
+    journeys: str
+    names: tuple[str, ...]
+    entry: tuple[str, int]
+
+
 class ContainerEnvironment:
     """Containers that are not the bank's, as an environment that experiments, faults and tests can use.
 
@@ -79,6 +88,7 @@ class ContainerEnvironment:
         self._hellos: dict[tuple[str, int], bytes] = {}
         self._services: dict[str, DockerService] = {}
         self._links: tuple[ProxyLink, ...] = ()
+        self._customers: _Customers | None = None
 
     def add(
         self,
@@ -125,6 +135,23 @@ class ContainerEnvironment:
         self._specs.append(LinkSpec(client=client, service=service, ports=(str(port),)))
         return f"{TOXIPROXY}:{self._ports[key]}"
 
+    def customers(self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int]) -> None:
+        """Declare who uses these containers, so that experiments and `Chaos.load` can let customers in.
+
+        *journeys* is the reference `module:function` of a function `(options, seed)` that gives a journey
+        (`chaoskit.model.journey`) for each of *names*; the load imports it in a process of its own, along this one's path.
+        *entry* is the service and port that they call, by HTTP. Raises `UsageError`.
+        """
+        self._must_be_down(f"customers {journeys!r} were declared")
+        if self._customers is not None:
+            raise UsageError(f"customers {journeys!r} were declared after {self._customers.journeys!r}; give all journeys in one")
+        module, colon, function = journeys.partition(":")
+        if not (colon and function.isidentifier() and all(part.isidentifier() for part in module.split("."))):
+            raise UsageError(f"customers {journeys!r}: expected module:function, such as 'payments_journeys:journeys'")
+        if not names:
+            raise UsageError(f"customers {journeys!r}: no names were given; name its journeys, such as names=('pay', 'look')")
+        self._customers = _Customers(journeys=journeys, names=names, entry=entry)
+
     def __enter__(self) -> Self:
         self.up()
         return self
@@ -158,6 +185,12 @@ class ContainerEnvironment:
                 known = ", ".join(self._added) or "none"
                 raise UsageError(f"link {link_name(spec)}: {spec.service!r} was not added; known are {known}")
             self._added[spec.service].ports.add(int(spec.ports[0]))
+        if self._customers is not None:
+            name, port = self._customers.entry
+            if name not in self._added:
+                known = ", ".join(self._added) or "none"
+                raise UsageError(f"customers {self._customers.journeys!r}: {name!r} was not added; known are {known}")
+            self._added[name].ports.add(port)
         order = self._order()
         for name, added in self._added.items():
             self._ports |= {(name, str(port)): self._stack.take_port() for port in sorted(added.ports)}
@@ -190,15 +223,15 @@ class ContainerEnvironment:
 
     @property
     def topology(self) -> Topology:
-        """The containers and links as experiments see them. It has no journeys of its own."""
-        first = next(iter(self._specs), None)
+        """The containers and links as experiments see them, with the journeys that `customers` has declared."""
+        who = self._customers
         return Topology(
             name="containers",
             services=tuple(self._spec(name) for name in self._added),
             links=tuple(self._specs),
-            entry=(first.service, first.ports[0]) if first else ("", ""),
-            journeys="",
-            journey_names=(),
+            entry=(who.entry[0], str(who.entry[1])) if who else ("", ""),
+            journeys=who.journeys if who else "",
+            journey_names=who.names if who else (),
         )
 
     @property

@@ -204,6 +204,31 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_started(image):
         environment.up()
 
 
+def test_customers_are_part_of_the_topology_and_their_entry_is_reached(image):
+    environment = ContainerEnvironment()
+    environment.customers("payments_journeys:journeys", names=("pay", "look"), entry=("payments", 8080))
+    environment.add("payments", container(image, "payments"))
+    with environment:
+        topology = environment.topology
+        assert (topology.journeys, topology.journey_names) == ("payments_journeys:journeys", ("pay", "look"))
+        assert ask(environment.address(*topology.entry)) == "payments"
+
+
+def test_customers_that_cannot_be_let_in_are_refused_before_anything_is_started(image):
+    environment = ContainerEnvironment()
+    for journeys in ("payments_journeys", "payments-journeys:journeys", ":journeys", "a:b:c"):
+        with pytest.raises(UsageError, match="expected module:function"):
+            environment.customers(journeys, names=("pay",), entry=("payments", 8080))
+    with pytest.raises(UsageError, match="no names were given"):
+        environment.customers("payments_journeys:journeys", names=(), entry=("payments", 8080))
+    environment.customers("payments_journeys:journeys", names=("pay",), entry=("payments", 8080))
+    with pytest.raises(UsageError, match="give all journeys in one"):
+        environment.customers("others:journeys", names=("look",), entry=("payments", 8080))
+    environment.add("ledger", container(image, "ledger"))
+    with pytest.raises(UsageError, match="'payments' was not added"):
+        environment.up()
+
+
 def test_a_circle_of_links_is_refused(image):
     environment = ContainerEnvironment()
     for one, other in (("ledger", "payments"), ("payments", "ledger")):
