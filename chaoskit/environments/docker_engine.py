@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from chaoskit.model.errors import MissingPart, Unsupported
+from chaoskit.model.errors import MissingEngine, Unsupported
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -66,7 +66,7 @@ class Engine:
 def connect(*, allow_remote: bool = False, address: str | None = None) -> Engine:
     """Connect to the engine at *address*, by default the one that the docker command would use. Blocks up to `CALL_S`.
 
-    Raises `MissingPart` when there is none that answers, and `Unsupported` for one that is elsewhere or too old.
+    Raises `MissingEngine` when there is none that answers, and `Unsupported` for one that is elsewhere or too old.
     """
     address = engine_address() if address is None else address
     if not allow_remote and not is_local(address):
@@ -78,13 +78,13 @@ def connect(*, allow_remote: bool = False, address: str | None = None) -> Engine
     try:
         import docker
     except ImportError as error:
-        raise MissingPart("the package 'docker' is not installed; do `pip install 'chaoskit[docker]'`") from error
+        raise MissingEngine("the package 'docker' is not installed; do `pip install 'chaoskit[docker]'`") from error
     try:
         settings = {**docker.utils.kwargs_from_env(), "base_url": address}
         client = docker.DockerClient(**settings, version="auto", timeout=CALL_S)
         version, info = client.version(), client.info()
     except (docker.errors.DockerException, OSError) as error:  # requests' errors are of the second kind
-        raise MissingPart(f"no container engine answered at {address}: {error}. Start it, or set DOCKER_HOST") from error
+        raise MissingEngine(f"no container engine answered at {address}: {error}. Start it, or set DOCKER_HOST") from error
     api = str(version["ApiVersion"])
     if tuple(map(int, api.split("."))) < OLDEST_API:
         client.close()
@@ -105,7 +105,7 @@ def connect(*, allow_remote: bool = False, address: str | None = None) -> Engine
 def engine_address() -> str:
     """Where the docker command would look: `DOCKER_HOST`, else the active context, else the usual socket.
 
-    Raises `MissingPart` for a context that does not exist: docker-py would silently take the usual socket instead.
+    Raises `MissingEngine` for a context that does not exist: docker-py would silently take the usual socket instead.
     """
     host = os.environ.get("DOCKER_HOST")
     if host:
@@ -116,10 +116,10 @@ def engine_address() -> str:
     try:
         from docker.context import ContextAPI
     except ImportError as error:
-        raise MissingPart("the package 'docker' is not installed; do `pip install 'chaoskit[docker]'`") from error
+        raise MissingEngine("the package 'docker' is not installed; do `pip install 'chaoskit[docker]'`") from error
     context = ContextAPI.get_context(name)
     if context is None:
-        raise MissingPart(
+        raise MissingEngine(
             f"the docker context {name or 'that is active'!r} does not exist; mend DOCKER_CONTEXT or `docker context use`"
         )
     return str(context.Host or DEFAULT_SOCKET).replace("http+unix://", "unix://")
@@ -143,12 +143,12 @@ def _check_socket(address: str) -> None:
         return
     path = Path(address.removeprefix("unix://"))
     if not path.exists():
-        raise MissingPart(
+        raise MissingEngine(
             f"no container engine: {path} does not exist. Install and start one (on Debian: apt install docker.io), "
             "or set DOCKER_HOST"
         )
     if not os.access(path, os.R_OK | os.W_OK):
-        raise MissingPart(
+        raise MissingEngine(
             f"the container engine's socket {path} may not be used by user {os.geteuid()}; "
             "add the user to its group (usermod -aG docker, then log in again), or run as root"
         )

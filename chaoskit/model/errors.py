@@ -48,6 +48,10 @@ class MissingPart(ChaoskitError):
     """A program or package that this environment needs is not here. Install what the message names."""
 
 
+class MissingEngine(MissingPart):
+    """There is no container engine here, or nothing to talk to it with. Start one, or leave out what needs it."""
+
+
 class Unsupported(ChaoskitError):
     """The environment cannot do what the experiment asks. Choose another environment or another fault."""
 
