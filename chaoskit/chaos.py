@@ -244,6 +244,7 @@ class Chaos:
             problem = "the load was never judged: call chaos.verify(...) with what must hold"
             verdict = replace(verdict, result=Result.ERROR, problems=(problem, *verdict.problems))
             by_hand.folder.write_verdict(verdict)
+            wiring.report(verdict, by_hand.folder)
             raise HarnessFailed(verdict, by_hand.folder.path)
 
     def __enter__(self) -> Self:

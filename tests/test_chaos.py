@@ -110,7 +110,9 @@ def test_a_fault_without_effect_does_not_run_its_block(new, environment):
 def test_a_load_that_nobody_judged_is_an_error(new, environment):
     with pytest.raises(HarnessFailed, match="never judged"), new(environment) as chaos:
         by_hand(chaos)
-    assert json.loads(RunFolder(chaos.verdicts[0][1]).verdict.read_text())["verdict"] == "error"
+    folder = RunFolder(chaos.verdicts[0][1])
+    assert json.loads(folder.verdict.read_text())["verdict"] == "error"
+    assert 'type="error"' in folder.junit.read_text()
 
 
 def test_an_error_of_the_block_stays_the_first_one_and_everything_is_healed(new, environment):
