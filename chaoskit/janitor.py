@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from chaoskit.engine import lock
 from chaoskit.engine.store import RunFolder
 from chaoskit.model.errors import CannotHeal, ChaoskitError, MissingPart, UsageError
 
@@ -131,6 +132,7 @@ def heal(folder: RunFolder, *, by: str, say: Callable[[str], None] = lambda _lin
     if replayed.healed or (holder is not None and not records.is_closed):
         _tell_ledger(folder, replayed.healed, by=by, is_closed=not healed.problems)
     if not has_verdict:
+        lock.sweep(str(folder.path.resolve()))
         from chaoskit import wiring
         from chaoskit.registry import Registry
 

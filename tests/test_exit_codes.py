@@ -52,7 +52,8 @@ VERDICTS = {
 @pytest.mark.parametrize("name", VERDICTS)
 def test_exit_code_verdict_and_junit_agree(name, tmp_path):
     variables, code, case = VERDICTS[name]
-    done = chaoskit("run", DOCUMENT, "--seed", 5, "--runs", tmp_path, *(word for one in variables for word in ("--var", one)))
+    own = ("--seed", 5, "--runs", tmp_path, "--lock", os.getpid())
+    done = chaoskit("run", DOCUMENT, *own, *(word for one in variables for word in ("--var", one)))
     result = name.partition(",")[0]
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout.startswith(result.upper() + ":")

@@ -43,7 +43,7 @@ class Told:
 
     def run(self, *words, command="run", variables=(), **environ):
         given = ["--var", f"PASSWORD={self.password}", *(word for one in variables for word in ("--var", one))]
-        where = ["--runs", str(self.runs)] if command == "run" else []
+        where = ["--runs", str(self.runs), "--lock", str(os.getpid())] if command == "run" else []
         call = [sys.executable, "-m", "chaoskit.cli", command, str(DOCUMENT), *where, *given, *words]
         self.call(call, KIOSK_TOKEN=self.token, KIOSK_TELLS=self.told, **environ)
         return self
@@ -151,6 +151,7 @@ def test_an_error_says_what_happened_without_the_secret(told, variables, environ
 def test_a_killed_run_s_logs_are_cleaned_by_its_janitor_as_far_as_it_can(told):
     variables = {**os.environ, "PYTHONPATH": str(KIOSK), "KIOSK_TOKEN": told.token, "KIOSK_TELLS": told.told}
     words = [sys.executable, "-m", "chaoskit.cli", "run", DOCUMENT, "--runs", told.runs, "--var", f"PASSWORD={told.password}"]
+    words += ["--lock", str(os.getpid())]
     process = subprocess.Popen(words, env=variables, stderr=subprocess.PIPE, text=True)
     with process.stderr as lines:
         assert any("customers arrive" in line for line in lines)

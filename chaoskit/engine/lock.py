@@ -91,6 +91,22 @@ def take(environment: str, *, run: str, now: datetime, folders: Iterable[Path] =
     raise UsageError(f"{path}: the lock of environment {environment!r} is made and removed all the time; try again")
 
 
+def sweep(run: str, folders: Iterable[Path] = FOLDERS) -> None:
+    """Remove the file of the lock that *run* has left, which is dead. It held nobody up: its lock died with it."""
+    for folder in folders:
+        for path in folder.glob("chaoskit-*.lock"):
+            with contextlib.suppress(OSError):  # another user's, or taken by somebody meanwhile: not ours to remove
+                file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+                try:
+                    holder = _read(file)
+                    if holder is not None and holder.run == run:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        if _is_at(path, file):
+                            path.unlink()
+                finally:
+                    os.close(file)
+
+
 def _path(environment: str, folders: tuple[Path, ...]) -> Path:
     """The file of the lock, in the first folder where any user can make files and nobody can remove those of another one."""
     for folder in folders:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit.engine.lock import take
+from chaoskit.engine.lock import sweep, take
 from chaoskit.model.errors import UsageError
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -68,6 +68,19 @@ def test_a_holder_that_was_killed_holds_nothing(shared, other):
     other.wait()
     taken(shared).release()
     assert list(shared.iterdir()) == []
+
+
+def test_what_a_dead_run_has_left_is_removed_by_its_name_and_nothing_else(shared, other):
+    sweep("20261125T080000-failover-7", folders=[shared, shared / "missing"])
+    assert "in use by 20261125T080000-failover-7" in refusal(shared), "it was alive"
+    other.kill()
+    other.wait()
+    sweep("another run", folders=[shared])
+    assert len(list(shared.iterdir())) == 1
+    (shared / "chaoskit-link.lock").symlink_to("nowhere")
+    os.mkfifo(shared / "chaoskit-pipe.lock")
+    sweep("20261125T080000-failover-7", folders=[shared])
+    assert sorted(path.name for path in shared.iterdir()) == ["chaoskit-link.lock", "chaoskit-pipe.lock"]
 
 
 def test_a_lock_is_free_again_when_its_holder_ends_and_leaves_no_file(shared, other):

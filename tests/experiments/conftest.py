@@ -37,7 +37,9 @@ class Chaoskit:
 
     def command(self, experiment, *options):
         document = EXPERIMENTS / f"{experiment}.chaos.yaml"
-        return [sys.executable, "-m", "chaoskit.cli", "run", str(document), "--seed", "7", "--runs", str(self.runs), *options]
+        # Other tests, and other people of this machine, have banks of their own at the same time.
+        own = ["--seed", "7", "--runs", str(self.runs), "--lock", self.folder.parent.name + str(os.getpid())]
+        return [sys.executable, "-m", "chaoskit.cli", "run", str(document), *own, *options]
 
     def start(self, *command):
         with self._out.open("w") as out, self._err.open("w") as err:
