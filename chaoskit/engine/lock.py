@@ -52,8 +52,8 @@ class EnvironmentLock:
         """Say by which run it is held, for those who are refused."""
         self._holder = Holder(**{**asdict(self._holder), "run": run})
         data = json.dumps(asdict(self._holder)).encode()[:LARGEST]
-        # One write over what was there, then the cut: whoever reads meanwhile finds a name, perhaps with an old tail.
-        os.pwrite(self._file, data.ljust(os.fstat(self._file).st_size), 0)
+        # First the new, then the cut: whoever reads meanwhile finds a name, perhaps with an old tail.
+        os.pwrite(self._file, data, 0)
         os.ftruncate(self._file, len(data))
 
     def release(self) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -210,3 +211,37 @@ def test_a_folder_that_users_do_not_share_safely_is_passed_over(shared, tmp_path
         take("bank", run="x", now=NOW, folders=(tmp_path / "missing", own))
     take("bank", run="x", now=NOW, folders=(tmp_path / "missing", own, shared)).release()
     assert list(own.iterdir()) == []
+
+
+def test_never_two_at_once_however_often_it_changes_hands(shared):
+    """A file that its last holder has just removed is no lock any more, though it can be opened and locked by who came too early."""
+    inside, both, taken_times = [], [], []
+
+    def work(number):
+        for _ in range(300):
+            try:
+                held = taken(shared)
+            except UsageError:
+                continue
+            inside.append(number)
+            for _ in range(10):
+                shared.stat()  # a system call, in which the others may go on
+                if len(inside) > 1:
+                    both.append(tuple(inside))
+            taken_times.append(number)
+            inside.remove(number)
+            held.release()
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # between any two system calls, another thread's
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert both == []
+    assert len(taken_times) > 4
+    assert list(shared.iterdir()) == []

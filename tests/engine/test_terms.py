@@ -1,7 +1,8 @@
 """On what terms a run goes on: limits are held again when a fault knows what it hits, and what was allowed is in the record."""
 
 import json
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pytest
@@ -87,8 +88,9 @@ class World:
         self.history, self.undo = JsonLines(tmp_path / "history.jsonl"), UndoLedger(tmp_path / "undo.jsonl")
         self.conductor = Conductor(stage, self.history, self.undo, blast=Blast((ONE,), self.environment.topology))
 
-    def inject(self, name, fault):
-        self.conductor.inject(Entry(at_s=0.0, act=Act.INJECT, fault=name, injection=Injection(fault=fault, at_s=0.0)))
+    def inject(self, name, fault, **more):
+        entry = Entry(at_s=0.0, act=Act.INJECT, fault=name, injection=Injection(fault=fault, at_s=0.0))
+        self.conductor.inject(entry, **more)
 
 
 @pytest.fixture
@@ -99,10 +101,22 @@ def world(tmp_path):
     made.undo.close()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lingering(Kill):
+    """A kill whose effect is seen until it is let go."""
+
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    def observe(self, stage, aim):
+        return Sign(present=not self.gone.is_set(), evidence="looked")
+
+
 def test_the_next_fault_waits_until_the_last_one_was_seen_to_be_healed(world):
-    world.inject("faults[0] kill", Kill(service="front"))
+    first = Lingering(service="front")
+    world.inject("faults[0] kill", first)
     world.conductor.heal("faults[0] kill")
-    world.inject("faults[1] kill", Kill(service="back"))
+    world.inject("faults[1] kill", Kill(service="back"), meanwhile=first.gone.set)
+    assert first.gone.is_set()
     assert world.environment.services["front"].is_running()
     assert not world.environment.services["back"].is_running()
     world.conductor.heal_all()
