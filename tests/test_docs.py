@@ -9,6 +9,8 @@ import pytest
 
 from chaoskit import documents
 from chaoskit.cli import main
+from chaoskit.documents.policy import read_policies
+from chaoskit.machine import Machine
 from chaoskit.model.history import EVENTS
 from chaoskit.registry import Registry
 
@@ -36,11 +38,14 @@ def test_python_runs(page, match):
 
 
 @pytest.mark.parametrize("page,match", blocks("yaml"))
-def test_a_document_is_valid(page, match):
+def test_a_document_is_valid(page, match, tmp_path):
     text = match["text"]
     if match["note"] and match["note"].startswith("file: "):
         assert text == (ROOT / match["note"].removeprefix("file: ")).read_text(), "run tests/refresh_docs.py"
-    if text.startswith("chaoskit: 1") or "\nchaoskit: 1" in text:
+    if match["note"] == "policy":
+        (tmp_path / "policy.yaml").write_text(text)
+        assert read_policies([tmp_path / "policy.yaml"])
+    elif text.startswith("chaoskit: 1") or "\nchaoskit: 1" in text:
         documents.read_text(text, registry=Registry(), file=str(page))
 
 
@@ -48,8 +53,9 @@ def test_a_document_is_valid(page, match):
 def test_commands_are_there(page, match, monkeypatch, capsys, tmp_path):
     """A make target exists; a chaoskit command that starts nothing is run; one that starts something is read up to its dry run.
 
-    `RUN` stands for the folder of a run that has ended.
+    `RUN` stands for the folder of a run that has ended. What is frozen is a machine of the test's, not this one.
     """
+    machine = Machine(policies=(), freezes=(tmp_path / "all.json", tmp_path / "user.json"))
     monkeypatch.chdir(ROOT)
     (tmp_path / "experiment.yaml").write_text("")
     (tmp_path / "verdict.json").write_text("{}")
@@ -60,7 +66,8 @@ def test_commands_are_there(page, match, monkeypatch, capsys, tmp_path):
         elif words[:2] == ["chaoskit", "run"]:
             assert main([*words[1:], "--dry-run"]) == 0, capsys.readouterr().err
         elif words[:1] == ["chaoskit"] and words[1] not in STARTS_SOMETHING:
-            assert main([str(tmp_path) if word == "RUN" else word for word in words[1:]]) in {0, 1}, capsys.readouterr().err
+            given = [str(tmp_path) if word == "RUN" else word for word in words[1:]]
+            assert main(given, machine=machine) in {0, 1}, capsys.readouterr().err
 
 
 def test_links_between_pages_lead_somewhere():
