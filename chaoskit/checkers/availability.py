@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import percent, proves_nothing
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
@@ -34,6 +35,10 @@ class Availability:
     at_least: units.Share
     window_s: units.Seconds | None = None
     during: measures.During = "run"
+
+    def __post_init__(self) -> None:
+        asked.demanded("at_least", self.at_least)
+        asked.time("window", self.window_s)
 
     def check(self, history: History) -> tuple[Finding, ...]:
         try:

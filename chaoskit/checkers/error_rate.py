@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import percent, proves_nothing
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
@@ -29,6 +30,10 @@ class ErrorRate:
     journey: units.Journey
     above: units.Share
     for_s: units.Seconds
+
+    def __post_init__(self) -> None:
+        asked.allowed("above", self.above)
+        asked.time("for", self.for_s)
 
     def check(self, history: History) -> tuple[Finding, ...]:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import MOST_EVIDENCE, counted, percent
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
@@ -33,6 +34,9 @@ class Exercised:
     name: ClassVar[str] = "exercised"
 
     at_least: units.Count = measures.FEWEST_OPERATIONS
+
+    def __post_init__(self) -> None:
+        asked.some("at_least", self.at_least)
 
     def check(self, history: History) -> tuple[Finding, ...]:
         missing = (*_faults_missing(history), *_load_missing(history), *self._journeys_missing(history))

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import proves_nothing
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
@@ -31,6 +32,10 @@ class Latency:
     at_most_s: units.Seconds
     p: units.Share = 0.99
     during: measures.During = "run"
+
+    def __post_init__(self) -> None:
+        asked.time("at_most", self.at_most_s)
+        asked.demanded("p", self.p)
 
     def check(self, history: History) -> tuple[Finding, ...]:
         try:

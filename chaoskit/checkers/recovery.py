@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import percent, proves_nothing
 from chaoskit.model import measures, units
 from chaoskit.model.errors import NotExercised
@@ -33,6 +34,10 @@ class Recovery:
     within_s: units.Seconds
     steady: units.Share = 0.99
     since: Literal["heal", "failure"] = "heal"
+
+    def __post_init__(self) -> None:
+        asked.time("within", self.within_s)
+        asked.demanded("steady", self.steady)
 
     def check(self, history: History) -> tuple[Finding, ...]:
         try:

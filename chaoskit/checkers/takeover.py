@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from chaoskit.checkers import asked
 from chaoskit.checkers.wording import MOST_EVIDENCE, proves_nothing
 from chaoskit.model import units
 from chaoskit.model.errors import NotExercised
@@ -41,6 +42,9 @@ class Takeover:
     of: units.Group
     within_s: units.Seconds
 
+    def __post_init__(self) -> None:
+        asked.time("within", self.within_s)
+
     def check(self, history: History) -> tuple[Finding, ...]:
         try:
             samples = self._samples(history)
@@ -74,11 +78,13 @@ class Takeover:
         takeover_s = (at_ns - hit_ns) / 1e9
         new = answered.answer.served_by if answered.answer else ""
         twice = [look for look in samples[old] if look.at_ns >= at_ns and _takes_writes_beside_another(look, samples)]
-        looked = any(look.at_ns >= at_ns for look in samples[old])
+        looks = [look for look in samples[old] if look.at_ns >= at_ns]
         if twice:
             outcome, rest = Result.FAILED, f"but the old primary still accepted writes in {len(twice)} looks"
-        elif not looked:
+        elif not looks:
             outcome, rest = Result.INCONCLUSIVE, "but nobody looked afterwards whether the old primary accepts writes"
+        elif not all(map(_is_understood, looks)):
+            outcome, rest = Result.INCONCLUSIVE, "but looks at the old primary do not say whether it accepts writes"
         else:
             outcome, rest = Result.PASSED, "the old primary accepted no writes"
         return Finding(
@@ -156,6 +162,11 @@ def _takes_writes_beside_another(look: Sample, samples: _SamplesByMember) -> boo
         if member != look.subject and before and after and all(_is_primary(other) for other in (before[-1], after[0])):
             return True
     return False
+
+
+def _is_understood(look: Sample) -> bool:
+    """Whether a look says if the member takes writes: yes, no, or None for one that could not be reached."""
+    return any(look.values.get("accepts_writes", "nothing") is known for known in (True, False, None))
 
 
 def _is_primary(look: Sample) -> bool:
