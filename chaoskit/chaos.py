@@ -245,6 +245,7 @@ class Chaos:
             verdict = replace(verdict, result=Result.ERROR, problems=(problem, *verdict.problems))
             by_hand.folder.write_verdict(verdict)
             wiring.report(verdict, by_hand.folder)
+            self._verdicts[-1] = (verdict, by_hand.folder.path)
             raise HarnessFailed(verdict, by_hand.folder.path)
 
     def __enter__(self) -> Self:

@@ -10,6 +10,8 @@ from chaoskit.model.errors import ChaoskitError
 
 SKIPPED = pytest.StashKey[list]()
 
+collect_ignore_glob = ["*.chaos.yaml"]  # documents that tests read are no tests
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "docker: needs a container engine on this machine; skipped, loudly, where there is none")

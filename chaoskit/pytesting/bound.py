@@ -1,0 +1,138 @@
+"""`Chaos` bound to one test: what the test runs is on its report, told to hooks, and not forgotten."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chaoskit.chaos import Chaos, NotPassed
+from chaoskit.model.errors import MissingEngine
+from chaoskit.model.experiment import Experiment
+from chaoskit.model.history import Event, History
+from chaoskit.model.protocols import Checker, Environment
+from chaoskit.model.verdict import Result, Verdict
+from chaoskit.pytest_plugin import PROPERTY
+
+if TYPE_CHECKING:
+    from chaoskit.pytesting.interrupts import Interrupts
+
+LOG = logging.getLogger("chaoskit")
+
+
+class BoundChaos(Chaos):
+    """A `Chaos` that knows its test. Made by the fixture `chaos`; the test leaves closing it to the fixture."""
+
+    def __init__(self, item: pytest.Item, interrupts: Interrupts, environment: Environment | None, **arguments: object) -> None:
+        super().__init__(environment, observe=self._observed, progress=_Logged(), **arguments)  # type: ignore[arg-type]
+        self._item = item
+        self._interrupts = interrupts
+        self._told = 0
+        self._checked: list[Verdict] = []
+
+    def run(
+        self,
+        experiment: Experiment | str | os.PathLike[str],
+        environment: Environment | None = None,
+        *,
+        on: str | None = None,
+        options: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        seed: int | None = None,
+    ) -> Verdict:
+        """As `Chaos.run`. Raises `MissingEngine` besides, and KeyboardInterrupt when the session was asked to end meanwhile."""
+        try:
+            verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
+            _raise_missing_engine(verdict)
+        finally:
+            self._tell()
+        self._interrupts.check()
+        return verdict
+
+    def check(self, verdict: Verdict) -> Verdict:
+        self._checked.append(verdict)
+        return super().check(verdict)
+
+    def verify(self, *checks: Checker) -> Verdict:
+        try:
+            return super().verify(*checks)
+        finally:
+            self._tell()
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._tell()
+
+    def settle(self) -> None:
+        """After the test: raises what it has left open, and the first verdict that is not PASSED and that it never checked."""
+        self.close()
+        for verdict, _ in self.verdicts:
+            if verdict.result is not Result.PASSED and not any(verdict is one for one in self._checked):
+                try:
+                    self.check(verdict)
+                except NotPassed as error:
+                    error.add_note(
+                        "The test did not look at this verdict. Give it to chaos.check(verdict), in a block of "
+                        "pytest.raises(chaoskit.NotPassed) where it is the one that is wanted."
+                    )
+                    raise
+
+    def folder_of(self, verdict: Verdict) -> Path:
+        return next(folder for one, folder in self.verdicts if one is verdict)
+
+    def _tell(self) -> None:
+        """Put verdicts that are new on the test's report, and tell them to who listens."""
+        new, self._told = self.verdicts[self._told :], len(self.verdicts)
+        for verdict, folder in new:
+            self._item.user_properties += properties(verdict, folder, below=self._item.config.rootpath)
+            self._item.ihook.pytest_chaos_report(item=self._item, verdict=verdict, folder=folder)
+
+    def _observed(self, event: Event) -> None:
+        told = {
+            "injected": self._item.ihook.pytest_chaos_fault_injected,
+            "healed": self._item.ihook.pytest_chaos_fault_healed,
+        }.get(str(event["event"]))
+        if told is not None:
+            told(item=self._item, fault=str(event["fault"]), event=event)
+
+
+def properties(verdict: Verdict, folder: Path, *, below: Path) -> list[tuple[str, object]]:
+    """What a report says of a run: plain values only, since anything else ends a session with several workers."""
+    return [
+        (PROPERTY, verdict.result.value),
+        ("chaos_seed", verdict.seed),
+        ("chaos_run", str(folder.relative_to(below) if folder.is_relative_to(below) else folder)),
+        ("chaos_timeline", "; ".join(digest(fault) for fault in verdict.faults) or "nothing was broken"),
+    ]
+
+
+def digest(fault: Mapping[str, object]) -> str:
+    """One fault in a few words: `kill of back at 0.2 s, healed at 0.4 s`."""
+    targets = fault["targets"]
+    named = ", ".join(map(str, targets)) if isinstance(targets, (list, tuple)) else str(targets)
+    if fault["injected_at_s"] is None:
+        return f"{fault['kind']} was never injected"
+    healed = f"healed at {fault['healed_at_s']} s" if fault["healed_at_s"] is not None else "NOT HEALED"
+    return f"{fault['kind']} of {named} at {fault['injected_at_s']} s{'' if fault['effect_seen'] else ' without effect'}, {healed}"
+
+
+def _raise_missing_engine(verdict: Verdict) -> None:
+    """A run finds out that there is no engine when it starts its environment, and says so in its verdict."""
+    begins = f"{MissingEngine.__name__}: "
+    if verdict.result is Result.ERROR and verdict.problems and verdict.problems[0].startswith(begins):
+        raise MissingEngine(verdict.problems[0].removeprefix(begins))
+
+
+class _Logged:
+    """Progress as log records, which pytest shows when the test fails, or live with its own options."""
+
+    def say(self, line: str) -> None:
+        LOG.info("%s", line)
+
+    def tick(self, history: History) -> None: ...
