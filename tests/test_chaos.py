@@ -110,7 +110,9 @@ def test_a_fault_without_effect_does_not_run_its_block(new, environment):
 def test_a_load_that_nobody_judged_is_an_error(new, environment):
     with pytest.raises(HarnessFailed, match="never judged"), new(environment) as chaos:
         by_hand(chaos)
-    folder = RunFolder(chaos.verdicts[0][1])
+    ((verdict, path),) = chaos.verdicts
+    assert verdict.result is Result.ERROR
+    folder = RunFolder(path)
     assert json.loads(folder.verdict.read_text())["verdict"] == "error"
     assert 'type="error"' in folder.junit.read_text()
 
