@@ -32,12 +32,13 @@ from chaoskit.environments.docker_engine import TARGET_LABEL, engine_address
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
 from chaoskit.environments.images import provide
-from chaoskit.environments.packet_link import ContainerPackets, Flow
+from chaoskit.environments.packet_link import ContainerPackets
 from chaoskit.environments.ports import HOST
 from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
+from chaoskit.environments.roster import Roster
 from chaoskit.environments.ryuk import without_pulling_ryuk
 from chaoskit.environments.stack import TOXIPROXY, Entry, Stack
-from chaoskit.environments.starting import wait_ready
+from chaoskit.environments.starting import or_taken_down, wait_ready
 from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import POSTGRES_HELLO, Command, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
@@ -82,13 +83,14 @@ class ContainerEnvironment:
         self._logs = logs
         self._stack = Stack(allow_remote=allow_remote)
         self._added: dict[str, _Added] = {}
-        self._specs: list[LinkSpec] = []
+        self._specs: dict[tuple[str, str], LinkSpec] = {}
+        """One for each client and service."""
         self._ports: dict[tuple[str, ...], int] = {}
         """(client, service, port) -> number of a link; (service, port) -> number that goes past all links."""
         self._hellos: dict[tuple[str, int], bytes] = {}
-        self._services: dict[str, DockerService] = {}
-        self._links: tuple[ProxyLink, ...] = ()
+        self._roster: Roster[DockerService] = Roster(lambda: self.topology, self._own_address)
         self._customers: _Customers | None = None
+        self._remembered: set[str] = set()
 
     def add(
         self,
@@ -132,7 +134,9 @@ class ContainerEnvironment:
         if hello is not None:
             self._hellos[service, port] = hello
         self._ports[key] = self._stack.take_port()
-        self._specs.append(LinkSpec(client=client, service=service, ports=(str(port),)))
+        before = self._specs.get((client, service))
+        ports = (*(before.ports if before else ()), str(port))
+        self._specs[client, service] = LinkSpec(client=client, service=service, ports=ports)
         return f"{TOXIPROXY}:{self._ports[key]}"
 
     def customers(self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int]) -> None:
@@ -169,22 +173,16 @@ class ContainerEnvironment:
 
         Blocks up to the containers' own limits. Raises `MissingPart`, `UsageError`, `NotReady` with the last log lines, `Stopped`.
         """
-        assert not self._services, "an environment goes up once"
-        try:
+        assert not self._roster.services, "an environment goes up once"
+        with or_taken_down(self.down):
             self._up(is_stopping, say)
-        except BaseException as error:
-            try:
-                self.down()
-            except ChaoskitError as second:
-                error.add_note(f"and not everything could be removed: {second}")
-            raise
 
     def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        for spec in self._specs:
+        for spec in self._specs.values():
             if spec.service not in self._added:
                 known = ", ".join(self._added) or "none"
                 raise UsageError(f"link {link_name(spec)}: {spec.service!r} was not added; known are {known}")
-            self._added[spec.service].ports.add(int(spec.ports[0]))
+            self._added[spec.service].ports |= set(map(int, spec.ports))
         if self._customers is not None:
             name, port = self._customers.entry
             if name not in self._added:
@@ -196,12 +194,12 @@ class ContainerEnvironment:
             self._ports |= {(name, str(port)): self._stack.take_port() for port in sorted(added.ports)}
         images = provide(self._stack.engine, names=(TOXIPROXY,), say=say, is_stopping=is_stopping)
         self._stack.open(logs=self._logs)
-        entries = {key: self._entry(key) for key in self._ports}
-        self._stack.start_toxiproxy(images.named(TOXIPROXY), tuple(entries.values()), is_stopping=is_stopping)
-        self._links = tuple(self._stack.link(spec, (entries[spec.client, spec.service, spec.ports[0]],)) for spec in self._specs)
+        entries = tuple(self._entry(key) for key in self._ports)
+        self._stack.start_toxiproxy(images.named(TOXIPROXY), entries, is_stopping=is_stopping)
+        self._roster.links = tuple(self._stack.link(spec, self._entries(spec)) for spec in self._specs.values())
         for name in order:
             self._start(name)
-            wait_ready(self._services[name], is_stopping=is_stopping)
+            wait_ready(self._roster.services[name], is_stopping=is_stopping)
             say(f"{name} answers")
         self._stack.weigh()
 
@@ -209,11 +207,11 @@ class ContainerEnvironment:
         """Remove everything. May be called at any time and twice. Raises `CannotHeal` with what is left."""
         problems = []
         try:
-            for service in self._services.values():
+            for service in self.started:
                 service.save_log()
         except OSError as error:  # a full disk: all the same they are removed
             problems.append(f"logs could not be kept: {error}")
-        self._services.clear()
+        self._roster.services.clear()
         try:
             self._stack.close()
         except CannotHeal as error:
@@ -228,7 +226,7 @@ class ContainerEnvironment:
         return Topology(
             name="containers",
             services=tuple(self._spec(name) for name in self._added),
-            links=tuple(self._specs),
+            links=tuple(self._specs.values()),
             entry=(who.entry[0], str(who.entry[1])) if who else ("", ""),
             journeys=who.journeys if who else "",
             journey_names=who.names if who else (),
@@ -259,15 +257,15 @@ class ContainerEnvironment:
     @property
     def started(self) -> tuple[DockerService, ...]:
         """Every service that is up, in the order in which they were started."""
-        return tuple(self._services.values())
+        return tuple(self._roster.services.values())
 
     def permit(self, targets: tuple[str, ...]) -> None:
         """All containers that were started here are our own; a guest must still carry the label `chaoskit.target=true`."""
         import docker
 
         guests = {guest.id for guest in self._stack.guests}
-        for name in {word for target in targets for word in target.split(" -> ")} & self._services.keys():
-            container = self._services[name].container
+        for name in {word for target in targets for word in target.split(" -> ")} & self._roster.services.keys():
+            container = self._roster.services[name].container
             if container.id in guests:
                 try:
                     container.reload()
@@ -276,50 +274,53 @@ class ContainerEnvironment:
                 if problem := _not_marked(name, container):
                     raise CannotInject(f"{problem} any more; nothing was done to it")
 
+    def remember(self, name: str, undo: tuple[Undo, ...]) -> None:
+        """Before a fault called *name*: what it does to guests will be undone by the reaper, should this process die.
+
+        All that is ours goes when it is removed and needs no record. Raises `CannotInject`.
+        """
+        guests = {guest.id for guest in self._stack.guests}
+        elsewhere = tuple(one for one in undo if one.details.get("container") in guests)
+        if elsewhere:
+            self._stack.reaper.remember(name, elsewhere)
+            self._remembered.add(name)
+
+    def forget(self, name: str) -> None:
+        """The fault was undone and seen to be gone. Raises `CannotHeal`."""
+        if name in self._remembered:
+            self._stack.reaper.forget(name)
+            self._remembered.discard(name)
+
     def service(self, name: str) -> DockerService:
         """A service that can be killed, started, paused and squeezed. Raises `Unsupported`."""
-        if name not in self._services:
-            known = ", ".join(self._services) or "none, since it is not up"
-            raise Unsupported(f"{name!r} is not a service of this environment ({known})")
-        return self._services[name]
+        return self._roster.service(name)
 
     def links(self, one: str, other: str) -> tuple[ProxyLink, ...]:
         """Every link between two, whichever of them calls; () if there is none. Raises `Unsupported` for an unknown name."""
-        return tuple(link for spec, link in zip(self._specs, self._links, strict=True) if self._joins(spec, one, other))
+        return self._roster.links_between(one, other)
 
     def packets(self, one: str, other: str) -> tuple[ContainerPackets, ...]:
-        """The same links below Toxiproxy, for faults that lose packets instead of bytes."""
-        return tuple(self._packets(spec) for spec in self._specs if self._joins(spec, one, other))
+        """The same links below Toxiproxy, for faults that lose packets instead of bytes; () while it is not up."""
+        services = self._roster.services
+        specs = self._roster.between(one, other) if services else ()
+        return tuple(self._stack.packets(spec, self._entries(spec), caller=services.get(spec.client)) for spec in specs)
 
     def resolve(self, name: str) -> str:
-        return self.service(name).name
+        return self._roster.resolve(name)
 
     def undo(self, undo: Undo) -> None:
-        match undo.verb:
-            case "start":
-                self._known(undo).start()
-            case "resume":
-                self._known(undo).resume()
-            case "restore":
-                links = [link for link in self._links if link.name == undo.target]
-                if not links:
-                    known = ", ".join(link.name for link in self._links)
-                    raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such link ({known})")
-                for link in links:
-                    link.restore()
-            case verb:
-                if not undo_container(self._stack.engine, undo):
-                    raise CannotHeal(f"undo {verb!r} of {undo.target!r}: this environment does not know it")
+        if not self._roster.undo(undo) and not undo_container(self._stack.engine, undo):
+            raise CannotHeal(f"undo {undo.verb!r} of {undo.target!r}: this environment does not know it")
 
     def address(self, service: str, port: str | int) -> Address:
         """Where a client outside reaches a port: through the link of such a client, if one was declared. Raises `Unsupported`."""
         outside = (
             self._ports[spec.client, service, str(port)]
-            for spec in self._specs
-            if spec.client not in self._added and (spec.service, spec.ports[0]) == (service, str(port))
+            for spec in self._specs.values()
+            if spec.client not in self._added and spec.service == service and str(port) in spec.ports
         )
         number = next(outside, None) or self._ports.get((service, str(port)))
-        if number is None or not self._services:
+        if number is None or not self._roster.services:
             known = ", ".join(":".join(key) for key in self._ports if len(key) == 2) or "none, since it is not up"
             raise Unsupported(f"{service}:{port} is not an address of this environment ({known}); add it with ports=({port},)")
         return (HOST, number)
@@ -329,7 +330,7 @@ class ContainerEnvironment:
 
     def facts(self) -> Mapping[str, str]:
         facts = {"environment": self.name, **self._stack.facts()}
-        for name, service in self._services.items():
+        for name, service in self._roster.services.items():
             facts[f"image {name}"] = str(service.container.attrs["Image"])
             facts[f"memory of {name}"] = service.memory()
         return facts
@@ -364,7 +365,7 @@ class ContainerEnvironment:
             ) from error
         wrapped = container.get_wrapped_container()
         log_path = None if self._logs is None else self._logs / f"{name}.log"
-        self._services[name] = DockerService(self._spec(name), wrapped, address=self._own_address, log=log_path)
+        self._roster.services[name] = DockerService(self._spec(name), wrapped, address=self._own_address, log=log_path)
 
     def _kwargs(self, name: str, container: DockerContainer, hosts: Mapping[str, str]) -> dict[str, object]:
         """What the user asked for and what makes the container ours, in one: Testcontainers' own setters replace each other."""
@@ -392,7 +393,7 @@ class ContainerEnvironment:
 
     def _order(self) -> list[str]:
         """Those that are called first. Raises `UsageError` for a circle."""
-        calls = {name: {s.service for s in self._specs if s.client == name and s.service != name} for name in self._added}
+        calls = {name: {s.service for s in self._specs.values() if s.client == name and s.service != name} for name in self._added}
         order: list[str] = []
         while len(order) < len(calls):
             ready = [name for name, called in calls.items() if name not in order and called.issubset(order)]
@@ -418,29 +419,8 @@ class ContainerEnvironment:
             version=added.container.image,
         )
 
-    def _packets(self, spec: LinkSpec) -> ContainerPackets:
-        is_caller, port = spec.client in self._added, spec.ports[0]
-        flow = Flow(
-            port=port,
-            peer=self._stack.address(0) if is_caller else "",
-            number=self._ports[spec.client, spec.service, port] if is_caller else int(port),
-            hello=self._hello(spec.service, int(port)),
-            is_caller=is_caller,
-        )
-        container = self.service(spec.client if is_caller else spec.service).container
-        return ContainerPackets(link_name(spec), container, (flow,), run=self._stack.run)
-
-    def _joins(self, spec: LinkSpec, one: str, other: str) -> bool:
-        known = {*self._added, *(spec.client for spec in self._specs)}
-        if unknown := {one, other} - known:
-            raise Unsupported(f"{', '.join(map(repr, sorted(unknown)))} is not an end of a link here ({', '.join(sorted(known))})")
-        return {spec.client, spec.service} == {one, other}
-
-    def _known(self, undo: Undo) -> DockerService:
-        if undo.target not in self._services:
-            known = ", ".join(self._services) or "none, since it is not up"
-            raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({known})")
-        return self._services[undo.target]
+    def _entries(self, spec: LinkSpec) -> tuple[Entry, ...]:
+        return tuple(self._entry((spec.client, spec.service, port)) for port in spec.ports)
 
     def _hello(self, service: str, port: int) -> bytes:
         return self._hellos.get((service, port)) or HELLOS.get(port) or http_hello("/")
@@ -452,7 +432,7 @@ class ContainerEnvironment:
         return self._stack.address(1 + list(self._added).index(name))
 
     def _must_be_down(self, what: str) -> None:
-        if self._services:
+        if self._roster.services:
             raise UsageError(f"{what} while the environment is up; declare everything before it is started")
 
 

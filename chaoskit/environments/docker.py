@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaoskit.environments import container_faults, roles
+from chaoskit.environments import container_faults
 from chaoskit.environments.container_undo import undo_container
 from chaoskit.environments.docker_engine import engine_address
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
 from chaoskit.environments.images import Images, provide
-from chaoskit.environments.packet_link import ContainerPackets, Flow
+from chaoskit.environments.packet_link import ContainerPackets
 from chaoskit.environments.ports import HOST
-from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
+from chaoskit.environments.proxy_link import CAPABILITIES, link_name
+from chaoskit.environments.roster import Roster
 from chaoskit.environments.stack import AT_ONCE, FOLDER, TOXIPROXY, Entry, Launch, Stack
-from chaoskit.environments.starting import start_all, wait_complete
+from chaoskit.environments.starting import or_taken_down, start_all, wait_complete
 from chaoskit.model.errors import CannotHeal, ChaoskitError, MissingPart, Unsupported
 from chaoskit.model.protocols import Link, Undo
 from chaoskit.model.topology import Ledger, LinkSpec, ServiceSpec, Topology
@@ -55,8 +56,7 @@ class DockerEnvironment:
         self._logs = logs
         self._stack = Stack(allow_remote=allow_remote)
         self._images: Images | None = None
-        self._services: dict[str, DockerService] = {}
-        self._links: tuple[ProxyLink, ...] = ()
+        self._roster: Roster[DockerService] = Roster(lambda: topology, self._own_address)
         self._ports: dict[tuple[str, ...], int] = {}
         """(service, port) -> number at the service and, through Toxiproxy, here; (client, service, port) -> number of a link."""
 
@@ -83,15 +83,9 @@ class DockerEnvironment:
         return self._stack
 
     def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        assert not self._services, "an environment goes up once"
-        try:
+        assert not self._roster.services, "an environment goes up once"
+        with or_taken_down(self.down):
             self._up(is_stopping, say)
-        except BaseException as error:
-            try:
-                self.down()
-            except ChaoskitError as second:
-                error.add_note(f"and not everything could be ended: {second}")
-            raise
 
     def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
         self._images = provide(self._stack.engine, say=say, is_stopping=is_stopping)
@@ -100,29 +94,27 @@ class DockerEnvironment:
         linked = [(link.client, link.service, port) for link in self.topology.links for port in link.ports]
         self._ports = {key: self._stack.take_port() for key in (*owned, *linked)}
         self._stack.open(logs=self._logs)
-        entries = {key: self._entry(key) for key in self._ports}
+        entries = tuple(self._entry(key) for key in self._ports)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="chaoskit-create") as crew:
             made = [crew.submit(self._service, number, spec) for number, spec in enumerate(self.topology.services, start=1)]
-            self._stack.start_toxiproxy(self._images.named(TOXIPROXY), tuple(entries.values()), is_stopping=is_stopping)
-            self._services |= {spec.name: one.result() for spec, one in zip(self.topology.services, made, strict=True)}
+            self._stack.start_toxiproxy(self._images.named(TOXIPROXY), entries, is_stopping=is_stopping)
+            self._roster.services |= {spec.name: one.result() for spec, one in zip(self.topology.services, made, strict=True)}
         self._stack.weigh()
-        self._links = tuple(
-            self._stack.link(link, tuple(entries[link.client, link.service, port] for port in link.ports))
-            for link in self.topology.links
-        )
-        start_all(self._services, is_stopping=is_stopping, say=say)
+        self._roster.links = tuple(self._stack.link(link, self._entries(link)) for link in self.topology.links)
+        start_all(self._roster.services, is_stopping=is_stopping, say=say)
         for group in self.topology.groups:
-            wait_complete(group, self._services, self._own_address, is_stopping=is_stopping, say=say)
+            wait_complete(group, self._roster.services, self._own_address, is_stopping=is_stopping, say=say)
 
     def down(self) -> None:
         problems = []
         try:
-            if self._services:
-                ends = {name: service.end() for name, service in self._services.items()}
+            services = self._roster.services
+            if services:
+                ends = {name: service.end() for name, service in services.items()}
                 (self._logs / "containers.json").write_text(json.dumps({"together": self._stack.usage(), **ends}, indent=1))
-            for service in self._services.values():
+            for service in services.values():
                 service.save_log()
-            self._services.clear()
+            services.clear()
         except (ChaoskitError, OSError) as error:  # an engine that does not answer, a full disk: all the same they are removed
             problems.append(str(error))
         try:
@@ -136,42 +128,26 @@ class DockerEnvironment:
         """All of it is our own."""
 
     def service(self, name: str) -> DockerService:
-        resolved = self.resolve(name)
-        if resolved not in self._services:
-            raise Unsupported(f"service {resolved}: the environment is not up")
-        return self._services[resolved]
+        return self._roster.service(name)
 
     def links(self, one: str, other: str) -> tuple[Link, ...]:
-        pair = {self._end(one), self._end(other)}
-        specs = zip(self.topology.links, self._links, strict=True) if self._links else ()
-        return tuple(link for spec, link in specs if {spec.client, spec.service} == pair)
+        return self._roster.links_between(one, other)
 
     def packets(self, one: str, other: str) -> tuple[ContainerPackets, ...]:
-        """The same links below Toxiproxy: the packets between the caller and it, or, for customers, between it and the service."""
-        pair = {self._end(one), self._end(other)}
-        return tuple(self._packets(spec) for spec in self.topology.links if {spec.client, spec.service} == pair and self._services)
+        """The same links below Toxiproxy, for faults that lose packets instead of bytes; () while it is not up."""
+        services = self._roster.services
+        specs = self._roster.between(one, other) if services else ()
+        return tuple(self._stack.packets(spec, self._entries(spec), caller=services.get(spec.client)) for spec in specs)
 
     def resolve(self, name: str) -> str:
-        return roles.resolve(self.topology, name, self._own_address)
+        return self._roster.resolve(name)
 
     def undo(self, undo: Undo) -> None:
-        match undo.verb:
-            case "start":
-                self._known_service(undo).start()
-            case "resume":
-                self._known_service(undo).resume()
-            case "restore":
-                link = next((link for link in self._links if link.name == undo.target), None)
-                if link is None:
-                    known = ", ".join(link.name for link in self._links)
-                    raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such link ({known})")
-                link.restore()
-            case verb:
-                if not undo_container(self._stack.engine, undo):
-                    raise CannotHeal(
-                        f"undo {verb!r} of {undo.target!r}: this environment knows start, resume, restore, and what undoes a fault "
-                        "of one container"
-                    )
+        if not self._roster.undo(undo) and not undo_container(self._stack.engine, undo):
+            raise CannotHeal(
+                f"undo {undo.verb!r} of {undo.target!r}: this environment knows start, resume, restore, and what undoes a fault "
+                "of one container"
+            )
 
     def address(self, service: str, port: str) -> Address:
         customers = (CUSTOMERS, service, port)
@@ -185,7 +161,7 @@ class DockerEnvironment:
         if self._images is not None:
             facts[TOXIPROXY] = f"Toxiproxy {self._stack.toxiproxy.version()}"
             facts |= {f"image {image.name}": f"{image.reference} {image.id}" for image in self._images.all}
-        facts |= {f"memory of {name}": service.memory() for name, service in self._services.items()}
+        facts |= {f"memory of {name}": service.memory() for name, service in self._roster.services.items()}
         return facts | {spec.name: spec.version for spec in self.topology.services if spec.version}
 
     def _service(self, number: int, spec: ServiceSpec) -> DockerService:
@@ -223,38 +199,14 @@ class DockerEnvironment:
             hello=hellos[service, port_name],
         )
 
-    def _packets(self, spec: LinkSpec) -> ContainerPackets:
-        is_caller = spec.client in self._services
-        hellos = {port.name: port.hello for port in self._services[spec.service].spec.ports}
-        flows = tuple(
-            Flow(
-                port=port,
-                peer=self._stack.address(0) if is_caller else "",
-                number=self._ports[(spec.client, spec.service, port) if is_caller else (spec.service, port)],
-                hello=hellos[port],
-                is_caller=is_caller,
-            )
-            for port in spec.ports
-        )
-        container = self._services[spec.client if is_caller else spec.service].container
-        return ContainerPackets(link_name(spec), container, flows, run=self._stack.run)
+    def _entries(self, link: LinkSpec) -> tuple[Entry, ...]:
+        return tuple(self._entry((link.client, link.service, port)) for port in link.ports)
 
     def _own_address(self, service: str, port: str) -> Address:
         if (service, port) not in self._ports:
             known = ", ".join(":".join(key) for key in self._ports if len(key) == 2) or "none, since it is not up"
             raise Unsupported(f"{service}:{port} is not an address of this environment ({known})")
         return (HOST, self._ports[service, port])
-
-    def _end(self, name: str) -> str:
-        """One end of a link; clients from outside are no services."""
-        outside = {link.client for link in self.topology.links} - set(self.topology.service_names)
-        return name if name in outside else self.resolve(name)
-
-    def _known_service(self, undo: Undo) -> DockerService:
-        if undo.target not in self._services:
-            known = ", ".join(self._services) or "none, since it is not up"
-            raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({known})")
-        return self._services[undo.target]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from chaoskit.environments import docker_engine, owner, reaper
 from chaoskit.environments.owner import Life
 from chaoskit.environments.supervisor import is_inside, processes, working_folder
-from chaoskit.environments.sweep import LABEL, RUN_LABEL, Engine, EngineError, Swept, labels_of, name_of, read_records, sweep
+from chaoskit.environments.sweep import LABEL, RUN_LABEL, Engine, EngineError, Swept, labels_of, name_of, open_faults, sweep
 from chaoskit.model.errors import CannotHeal, Unsupported, UsageError
 
 SWEEP_S = 5.0  # killed processes end in milliseconds
@@ -38,7 +38,7 @@ class Leftover:
     @property
     def lines(self) -> tuple[str, ...]:
         """Each thing in words."""
-        undos = [f"undo of {record['name']} in container {record['container']}" for record in read_records(self.records)]
+        undos = [f"undo of {fault}" for fault in open_faults(self.records)] if self.records else []
         return (*undos, *self.things, *(f"folder {folder}" for folder in self.folders))
 
 

@@ -1,7 +1,7 @@
 """A link as packets see it: rules in the network namespace of the container that calls, below any proxy.
 
 What is dropped there is sent again by TCP, so a connection that was open before goes on after it: the honest partition. Where the
-caller is no container (customers), the rules stand in the service's own namespace and meet everybody who calls it.
+caller is no container (customers), the rules stand at the door that only such callers use: that of their proxy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from chaoskit.environments import namespace as kernel
 from chaoskit.environments.container_process import present_pid, running_pid
-from chaoskit.environments.hello import look
+from chaoskit.environments.hello import Address, look
 from chaoskit.environments.namespace import CommandFailed, Match, Namespace
 from chaoskit.model.containers import PacketCount, PacketRule
 from chaoskit.model.errors import CannotInject, UsageError
@@ -30,7 +30,7 @@ class Flow:
     """One port of a link as the container with the rules sees it: *number* is the port on the side that is called.
 
     `peer` is the IPv4 address of the other side (of the proxy, where there is one), "" for everybody. `is_caller` says whether the
-    container calls `peer:number`, or is called there by it.
+    container calls `peer:number`, or is called there by it; then `door` is where a hello meets the rules from here.
     """
 
     port: str
@@ -38,6 +38,7 @@ class Flow:
     number: int
     hello: bytes
     is_caller: bool = True
+    door: Address | None = None
 
 
 class ContainerPackets:
@@ -91,15 +92,15 @@ class ContainerPackets:
 
     def look(self, *, port: str, timeout_s: float) -> str:
         """The worst word of its ports, so that one healthy port does not hide another's trouble."""
-        flows = [flow for flow in self._of(port) if flow.is_caller]
+        flows = self._of(port)
         pid = present_pid(self._container)
         if pid is None:
             return f"container {self._container.name} does not run"
-        if not flows:
-            return ""
         each_s = timeout_s / len(flows)
-        words = Namespace(pid).do(lambda: [look((flow.peer, flow.number), flow.hello, timeout_s=each_s) for flow in flows])
-        return next((word for word in words if word != "answered"), "answered")
+        called = [flow for flow in flows if flow.is_caller]
+        words = Namespace(pid).do(lambda: [look((flow.peer, flow.number), flow.hello, timeout_s=each_s) for flow in called])
+        words += [look(flow.door, flow.hello, timeout_s=each_s) for flow in flows if flow.door is not None and not flow.is_caller]
+        return next((word for word in words if word != "answered"), "answered" if words else "")
 
     def _matches(self, rule: PacketRule) -> tuple[Match, ...]:
         if rule.direction not in DIRECTIONS or rule.act not in VERDICTS:

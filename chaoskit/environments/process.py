@@ -15,17 +15,18 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from chaoskit.environments import owner, roles
+from chaoskit.environments import owner
 from chaoskit.environments.hello import Address
 from chaoskit.environments.ports import HOST, Ports, is_listening
 from chaoskit.environments.process_service import ProcessPlace, ProcessService, can_map_users
 from chaoskit.environments.programs import provide
 from chaoskit.environments.proxy_link import PortProxy, ProxyLink, link_name
-from chaoskit.environments.starting import LOOK_EVERY_S, start_all, wait_complete, wait_ready
+from chaoskit.environments.roster import Roster
+from chaoskit.environments.starting import LOOK_EVERY_S, or_taken_down, start_all, wait_complete, wait_ready
 from chaoskit.environments.supervision import Supervisor, SupervisorError
 from chaoskit.environments.supervisor import is_inside, processes, working_folder
 from chaoskit.environments.toxiproxy import Toxiproxy
-from chaoskit.model.errors import CannotHeal, ChaoskitError, Unsupported
+from chaoskit.model.errors import CannotHeal, Unsupported
 from chaoskit.model.protocols import Link, Service, Undo
 from chaoskit.model.topology import Command, Ledger, Place, Port, ServiceSpec, Topology, http_hello
 
@@ -61,21 +62,14 @@ class ProcessEnvironment:
         self._supervisor: Supervisor | None = None
         self._toxiproxy: Toxiproxy | None = None
         self._toxiproxy_version = ""
-        self._services: dict[str, ProcessService] = {}
-        self._links: tuple[ProxyLink, ...] = ()
+        self._roster: Roster[ProcessService] = Roster(lambda: topology, self._own_address)
         self._addresses: dict[tuple[str, str], Address] = {}
         self._proxied: dict[tuple[str, str, str], Address] = {}
 
     def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
         assert self._supervisor is None, "an environment goes up once"
-        try:
+        with or_taken_down(self.down):
             self._up(is_stopping, say)
-        except BaseException as error:
-            try:
-                self.down()
-            except ChaoskitError as second:
-                error.add_note(f"and not everything could be ended: {second}")
-            raise
 
     def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
         provide("toxiproxy-server", is_stopping=is_stopping, say=say)
@@ -85,10 +79,10 @@ class ProcessEnvironment:
         (self._work / owner.MARK).write_text(self.run)  # for `chaoskit gc`, should the supervisor be killed as well
         self._supervisor = Supervisor(work=self._work, logs=self._logs.resolve(), keep_open=self._ports.descriptors)
         self._start_toxiproxy(is_stopping)
-        self._services |= {spec.name: self._service(spec) for spec in self.topology.services}
-        start_all(self._services, is_stopping=is_stopping, say=say)
+        self._roster.services |= {spec.name: self._service(spec) for spec in self.topology.services}
+        start_all(self._roster.services, is_stopping=is_stopping, say=say)
         for group in self.topology.groups:
-            wait_complete(group, self._services, self._own_address, is_stopping=is_stopping, say=say)
+            wait_complete(group, self._roster.services, self._own_address, is_stopping=is_stopping, say=say)
 
     def down(self) -> None:
         problems = []
@@ -111,33 +105,17 @@ class ProcessEnvironment:
         """All of it is our own."""
 
     def service(self, name: str) -> Service:
-        resolved = self.resolve(name)
-        if resolved not in self._services:
-            raise Unsupported(f"service {resolved}: the environment is not up")
-        return self._services[resolved]
+        return self._roster.service(name)
 
     def links(self, one: str, other: str) -> tuple[Link, ...]:
-        pair = {self._end(one), self._end(other)}
-        specs = zip(self.topology.links, self._links, strict=True) if self._links else ()
-        return tuple(link for spec, link in specs if {spec.client, spec.service} == pair)
+        return self._roster.links_between(one, other)
 
     def resolve(self, name: str) -> str:
-        return roles.resolve(self.topology, name, self._own_address)
+        return self._roster.resolve(name)
 
     def undo(self, undo: Undo) -> None:
-        match undo.verb:
-            case "start":
-                self._known_service(undo).start()
-            case "resume":
-                self._known_service(undo).resume()
-            case "restore":
-                link = next((link for link in self._links if link.name == undo.target), None)
-                if link is None:
-                    known = ", ".join(link.name for link in self._links)
-                    raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such link ({known})")
-                link.restore()
-            case verb:
-                raise CannotHeal(f"undo {verb!r} of {undo.target!r}: this environment knows start, resume and restore")
+        if not self._roster.undo(undo):
+            raise CannotHeal(f"undo {undo.verb!r} of {undo.target!r}: this environment knows start, resume and restore")
 
     def address(self, service: str, port: str) -> Address:
         return self._proxied.get((CUSTOMERS, service, port)) or self._own_address(service, port)
@@ -204,7 +182,7 @@ class ProcessEnvironment:
                 self._toxiproxy.create(name, listen=_text(listen), upstream=_text(upstream))
                 proxies.append(PortProxy(name=name, address=listen, hello=hellos[spec_.service, port_name]))
             links.append(ProxyLink(spec_, tuple(proxies), self._toxiproxy))
-        self._links = tuple(links)
+        self._roster.links = tuple(links)
 
     def _sweep(self, error: SupervisorError) -> list[str]:
         """What the supervisor would have done, when it was killed: end what works inside our folder, and remove that."""
@@ -224,16 +202,6 @@ class ProcessEnvironment:
             known = ", ".join(f"{one}:{other}" for one, other in self._addresses) or "none, since it is not up"
             raise Unsupported(f"{service}:{port} is not an address of this environment ({known})")
         return self._addresses[service, port]
-
-    def _end(self, name: str) -> str:
-        """One end of a link; clients from outside are no services."""
-        outside = {link.client for link in self.topology.links} - set(self.topology.service_names)
-        return name if name in outside else self.resolve(name)
-
-    def _known_service(self, undo: Undo) -> ProcessService:
-        if undo.target not in self._services:
-            raise CannotHeal(f"undo {undo.verb} {undo.target!r}: no such service ({', '.join(self._services)})")
-        return self._services[undo.target]
 
 
 def _kill(pid: int) -> None:

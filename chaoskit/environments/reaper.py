@@ -1,6 +1,6 @@
 """The run's side of the reaper: a detached process that removes everything of a run when the run ends, however it ends.
 
-It is there instead of Ryuk: it needs no image, and it can undo packet-filter rules on the host, which a container cannot.
+It is there instead of Ryuk: it needs no image, and it undoes what was done to containers that are not the run's and stay.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 from chaoskit.environments import sweep
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart
+from chaoskit.model.protocols import Undo
+from chaoskit.model.undo import injecting
 
 START_S = 10.0  # a bare interpreter starts in 20 ms; a starved machine may need a hundred times that
-CLOSE_S = sweep.WITHIN_S + 5.0
+CLOSE_S = sweep.WITHIN_S + sweep.REPLAY_S
+OPEN_TRIES = 5  # as many runs would have to end between two system calls
 
 
 class Reaper:
-    """Watches over one run. `record` before something is done to a container that is not ours, `forget` when it was undone.
+    """Watches over one run. `remember` before something is done to a container that is not ours, `forget` when it was undone.
 
     Calls may come from any thread. Containers, networks and volumes need no record: their label `chaoskit.run` is one. So are
     processes that were started with the variable `CHAOSKIT_RUN`.
@@ -78,28 +80,20 @@ class Reaper:
     def pid(self) -> int:
         return self._child.pid
 
-    def record(self, name: str, *, container: str, commands: Sequence[Sequence[str]], look: Sequence[str]) -> None:
-        """Write down, on the disk before this returns, how *name* is undone in *container*. Raises `CannotInject`.
+    def remember(self, name: str, undo: tuple[Undo, ...]) -> None:
+        """Write down, on the disk before this returns, how *name* is undone in containers that are not ours.
 
-        Each of *commands* is run on the host; doing them twice must do no harm. *look* ends with 0 while it is there and with
-        1 when it is not. `{pid}` in a word becomes the number of the container's first process at that moment.
+        Raises `CannotInject` when that cannot be done, so nothing may be done to them.
         """
-        line = {
-            "state": "open",
-            "name": name,
-            "container": container,
-            "commands": [list(one) for one in commands],
-            "look": list(look),
-        }
         try:
-            self._append(line)
+            self._append(injecting(name, undo))
         except OSError as error:
             raise CannotInject(f"{name}: its undo cannot be written to {self.records} ({error}); nothing was done") from error
 
     def forget(self, name: str) -> None:
         """*name* was undone and seen to be gone. Raises `CannotHeal`."""
         try:
-            self._append({"state": "done", "name": name})
+            self._append({"state": "healed", "fault": name})
         except OSError as error:
             raise CannotHeal(
                 f"{name} was undone, and {self.records} cannot be told ({error}); it will be looked at again"
@@ -127,10 +121,18 @@ class Reaper:
         return tuple(swept.done)
 
     def _append(self, line: object) -> None:
-        with self._lock, self.records.open("a", encoding="utf-8") as file:
+        with self._lock, self._open() as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+    def _open(self) -> TextIO:
+        """The records. Another run may have removed the empty folder a moment ago, so it is made as often as that happens."""
+        for _ in range(OPEN_TRIES):
+            records_folder(is_made=True)
+            with contextlib.suppress(FileNotFoundError):
+                return self.records.open("a", encoding="utf-8")
+        raise FileNotFoundError(f"{self.records.parent} was removed {OPEN_TRIES} times")
 
     def _line(self, timeout_s: float) -> bytes:
         """The next line it says; b"" when it ends or says nothing in time."""
@@ -158,15 +160,19 @@ class Reaper:
         self._child.stdout.close()
 
 
-def records_folder() -> Path:
-    """Where the undo of all runs of this user is written, so that `chaoskit gc` finds it after a crash. Made if need be.
+def records_folder(*, is_made: bool = False) -> Path:
+    """Where the undo of all runs of this user is written, so that `chaoskit gc` finds it after a crash. There only with records.
 
-    It holds commands that are run later, by root too: a folder that somebody else could write to is refused.
+    What it holds is done later, by root too: a folder that somebody else could write to is refused.
     """
     folder = Path(tempfile.gettempdir()) / f"chaoskit-undo-{os.geteuid()}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
+    if is_made:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return folder
     if found.st_uid != os.geteuid() or found.st_mode & 0o170777 != 0o040700:
         raise MissingPart(f"{folder}: expected a folder of user {os.geteuid()} that nobody else can write to; remove it")
     return folder

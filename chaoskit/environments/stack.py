@@ -21,8 +21,9 @@ from chaoskit.environments import owner
 from chaoskit.environments.docker_engine import Engine, connect
 from chaoskit.environments.hello import Address, answer_s
 from chaoskit.environments.images import Image
+from chaoskit.environments.packet_link import ContainerPackets, Flow
 from chaoskit.environments.ports import HOST, Ports
-from chaoskit.environments.proxy_link import PortProxy, ProxyLink
+from chaoskit.environments.proxy_link import PortProxy, ProxyLink, link_name
 from chaoskit.environments.reaper import Reaper
 from chaoskit.environments.starting import LOOK_EVERY_S, check
 from chaoskit.environments.toxiproxy import Toxiproxy
@@ -33,6 +34,8 @@ from chaoskit.model.topology import LinkSpec, http_hello
 if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.models.networks import Network
+
+    from chaoskit.environments.docker_service import DockerService
 
 TOXIPROXY = "toxiproxy"
 FOLDER = Path("/var/lib/chaoskit")
@@ -165,13 +168,31 @@ class Stack:
         self._toxiproxy = toxiproxy
 
     def link(self, spec: LinkSpec, entries: tuple[Entry, ...]) -> ProxyLink:
-        """The link whose ways are *entries*. Hellos go the way that its client goes.
+        """The link whose ways are *entries*. Hellos go to Toxiproxy's own door where this machine reaches it.
 
         A published port is accepted by the engine's own proxy, which closes what nobody takes: a refusal is not seen through it.
         """
-        host = self.address(0) if spec.client in self.containers and self._is_routed else HOST
-        proxies = (PortProxy(name=entry.name, address=(host, entry.port), hello=entry.hello) for entry in entries)
+        proxies = (PortProxy(name=entry.name, address=self._door(entry), hello=entry.hello) for entry in entries)
         return ProxyLink(spec, tuple(proxies), self.toxiproxy)
+
+    def packets(self, spec: LinkSpec, entries: tuple[Entry, ...], *, caller: DockerService | None) -> ContainerPackets:
+        """The same link below Toxiproxy: at the caller's end, or at Toxiproxy's own door for a caller that is no container.
+
+        Only there the packets of such a caller can be told from those of others: behind it all come from the same address.
+        """
+        flows = (
+            Flow(
+                port=port,
+                peer="" if caller is None else self.address(0),
+                number=entry.port,
+                hello=entry.hello,
+                is_caller=caller is not None,
+                door=self._door(entry),
+            )
+            for port, entry in zip(spec.ports, entries, strict=True)
+        )
+        container = self.containers[TOXIPROXY] if caller is None else caller.container
+        return ContainerPackets(link_name(spec), container, tuple(flows), run=self.run)
 
     def create(self, name: str, launch: Launch, *, hosts: Mapping[str, str]) -> Container:
         """Make a container, which is not started. May be called from any thread."""
@@ -267,6 +288,9 @@ class Stack:
             self._engine.client.close()
         if problems:
             raise CannotHeal("; ".join(problems))
+
+    def _door(self, entry: Entry) -> Address:
+        return (self.address(0) if self._is_routed else HOST, entry.port)
 
     def _neighbours(self, settings: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str] | None]:
         """The same settings for the container or for its endpoint: newer engines choose the device's name themselves."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from chaoskit.environments import roles
 from chaoskit.environments.hello import Address
-from chaoskit.model.errors import NotReady, Stopped
+from chaoskit.model.errors import ChaoskitError, NotReady, Stopped
 from chaoskit.model.topology import GroupSpec, ServiceSpec
 
 HELLO_S = 0.25  # for one look: loopback answers in a millisecond, and several services take turns while they start
@@ -29,6 +30,19 @@ class Startable(Protocol):
 
     def trouble(self) -> str:
         """Where its log is and how it ends, for messages."""
+
+
+@contextlib.contextmanager
+def or_taken_down(down: Callable[[], None]) -> Iterator[None]:
+    """Whatever fails in the block, *down* is called before it is raised."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            down()
+        except ChaoskitError as second:
+            error.add_note(f"and not everything could be ended: {second}")
+        raise
 
 
 def start_all(services: Mapping[str, Startable], *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:

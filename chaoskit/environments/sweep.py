@@ -1,6 +1,6 @@
 """Removes everything of one run: `python sweep.py RUN ENGINE RECORDS LOG PARENT` waits until the run has ended, then does it.
 
-What is removed carries the run's label; what was done to containers that are not ours is undone by the commands in RECORDS.
+What is removed carries the run's label; what was done to containers that are not ours is in RECORDS, and another process undoes it.
 Standard library only and no imports of ours, hence one file: it is started by its path, is there in milliseconds, and outlives its
 parent.
 It speaks to the engine's socket itself, since loading a client library takes longer than all of its work.
@@ -29,7 +29,8 @@ RUN_VARIABLE = "CHAOSKIT_RUN"
 
 WITHIN_S = 25.0  # a run that was killed has left nothing 30 s later: this, and up to PARENT_CHECK_S before it is noticed
 CALL_S = 10.0  # the engine takes 0.3 s to remove a container, and ten times that on a starved machine
-COMMAND_S = 5.0  # one rule is deleted in 0.1 s
+REPLAY = "chaoskit.environments.replay"
+REPLAY_S = 15.0  # a second to load the engine's client library, and up to some seconds for each fault on a starved machine
 GROUPS_S = 2.0  # the kernel lets go of a group within milliseconds of its last process
 SETTLE_S = 1.0  # a container whose creation the engine had begun for a killed client appears within this
 AGAIN_S = 0.2  # between two tries; the engine needs this long to let go of a network after its last container
@@ -62,8 +63,11 @@ class Engine:
         if urlsplit(address).scheme not in ("unix", "tcp", "http"):
             raise EngineError(f"engine {address!r}: expected unix:///path or tcp://host:port")
 
-    def call(self, method: str, path: str, *, missing: object = None, **query: object) -> object:
-        """The answer of one call; *missing* when what it names is not there. Raises `EngineError` for every other failure."""
+    def call(self, method: str, path: str, *, missing: object = None, body: object = None, **query: object) -> object:
+        """The answer of one call, with *body* as JSON; *missing* when what it names is not there.
+
+        Raises `EngineError` for every other failure.
+        """
         import http.client
 
         where = f"engine {self.address}: {method} {path}"
@@ -76,9 +80,10 @@ class Engine:
                 connection.sock = socket.socket(socket.AF_UNIX)
                 connection.sock.settimeout(self._timeout_s)
                 connection.sock.connect(parts.path)
-            connection.request(method, path)
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, path, sent, {} if sent is None else {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            status, body = answer.status, answer.read()
+            status, said = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise EngineError(f"{where}: {type(error).__name__}: {error}") from error
         finally:
@@ -86,8 +91,8 @@ class Engine:
         if status == 404:
             return missing
         if status >= 300:
-            raise EngineError(f"{where}: answered {status}: {body.decode(errors='replace').strip()}")
-        return json.loads(body) if body else {}
+            raise EngineError(f"{where}: answered {status}: {said.decode(errors='replace').strip()}")
+        return json.loads(said) if said else {}
 
     def containers(self, *labels: str) -> list[Mapping[str, object]]:
         """Every container that carries all *labels*, ended ones too."""
@@ -128,7 +133,7 @@ def sweep(
         say(text)
 
     # Processes first, so that none of them makes anything new; what was done to others before what is only ours.
-    problems = {"processes": end_processes(run, did, deadline=deadline), "rules": undo_recorded(engine, records, did)}
+    problems = {"processes": end_processes(run, did, deadline=deadline), "undos": undo_recorded(engine, records, did)}
     settled_at = time.monotonic() + settle_s
     while engine is not None:
         try:
@@ -144,8 +149,10 @@ def sweep(
         for problem in found_problems:
             swept.problems.append(problem)
             say(f"could not undo: {problem}")
-    if records is not None and not problems["rules"]:
+    if records is not None and not problems["undos"]:
         records.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another run's records are there, or nothing at all
+            records.parent.rmdir()
     return swept
 
 
@@ -162,12 +169,24 @@ def remove_all(run: str, engine: Engine, did: Callable[[str], None]) -> tuple[li
         for row in look(*labels):
             found = True
             try:
+                if kind == "network":
+                    let_go(engine, row, did)
                 gone = object()
                 if engine.call("DELETE", path.format(quote(str(row[key]), safe="")), missing=gone) is not gone:
                     did(f"removed {kind} {name_of(row)}")
             except EngineError as error:  # a removal that is under way is refused, and is done by the next look
                 problems.append(f"{kind} {name_of(row)}: {error}")
     return problems, found
+
+
+def let_go(engine: Engine, network: Mapping[str, object], did: Callable[[str], None]) -> None:
+    """Take containers that are not ours off a network of ours, which cannot be removed with them on it. They stay as they are."""
+    path = f"/networks/{quote(str(network['Id']), safe='')}"
+    found = engine.call("GET", path)
+    attached = found.get("Containers") if isinstance(found, dict) else None
+    for one, row in (attached or {}).items():
+        engine.call("POST", f"{path}/disconnect", body={"Container": one, "Force": True})
+        did(f"let go of container {row.get('Name') or one}")
 
 
 def end_processes(run: str, did: Callable[[str], None], *, deadline: float) -> list[str]:
@@ -197,61 +216,45 @@ def processes_of(run: str) -> Iterable[int]:
 
 
 def undo_recorded(engine: Engine | None, records: Path | None, did: Callable[[str], None]) -> list[str]:
-    """Do every recorded undo that was not done, the last first. Returns those that may not have worked."""
+    """Have every recorded undo done that was not, by a process that knows how. Returns those that may not have worked."""
+    if records is None or not (faults := open_faults(records)):
+        return []
+    if engine is None:
+        return [f"{fault}: no engine is there to ask for its container" for fault in faults]
+    package = Path(__file__).parents[2]  # this file was started by its path, so where its package is may be known to nobody else
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH"))))}
+    command = [sys.executable, "-m", REPLAY, str(records), engine.address]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=REPLAY_S, check=False, env=variables, text=True, cwd="/")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [f"{fault} may still be there: {error}" for fault in faults]
     problems = []
-    for record in reversed(read_records(records)):
-        name = str(record["name"])
-        try:
-            if engine is None:
-                raise EngineError("no engine is there to ask for its container")
-            pid = engine.pid(str(record["container"]))
-            if pid is None:
-                did(f"nothing left to undo of {name}: its container does not run, and rules end with it")
-                continue
-            if not is_there(record, pid):
-                did(f"nothing left to undo of {name}")
-                continue
-            for command in _lists(record["commands"]):
-                run_command(command, pid)
-            if is_there(record, pid):
-                raise EngineError(f"it is still there after {record['commands']}")
-            did(f"undone: {name}")
-        except (EngineError, OSError, subprocess.SubprocessError) as error:
-            problems.append(f"{name} in container {record['container']}: {error}")
+    for fault in open_faults(records):
+        line = next((line for line in done.stdout.splitlines() if line.startswith(f"{fault} may ")), None)
+        problems.append(line or f"{fault} may still be there: {done.stderr.strip()[-500:] or 'nothing was said of it'}")
+    for line in done.stdout.splitlines():
+        if line not in problems:
+            did(line)
     return problems
 
 
-def is_there(record: Mapping[str, object], pid: int) -> bool:
-    """Whether the recorded look says so: it ends with 0 if what was done is there, with 1 if not."""
-    (look,) = _lists([record["look"]])
-    done = run_command(look, pid)
-    if done.returncode not in (0, 1):
-        raise EngineError(f"{look} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
-    return done.returncode == 0
-
-
-def run_command(command: list[str], pid: int) -> subprocess.CompletedProcess[bytes]:
-    """`{pid}` in a word stands for the number of the container's first process, which another start changes."""
-    return subprocess.run(
-        [word.replace("{pid}", str(pid)) for word in command], capture_output=True, timeout=COMMAND_S, check=False
-    )
-
-
-def read_records(records: Path | None) -> list[dict[str, object]]:
-    """What was recorded and not taken back. A torn last line was never acted on: it is written before the act."""
-    open_records: dict[str, dict[str, object]] = {}
-    if records is None or not records.exists():
+def open_faults(records: Path) -> list[str]:
+    """What an undo ledger (`chaoskit.model.undo`) has open. A torn line was never acted on: it is written before the act."""
+    faults: dict[str, None] = {}
+    try:
+        lines = records.read_bytes().splitlines()
+    except FileNotFoundError:
         return []
-    for line in records.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
             continue
-        if record["state"] == "done":
-            open_records.pop(record["name"], None)
-        else:
-            open_records[record["name"]] = record
-    return list(open_records.values())
+        if record["state"] == "injecting":
+            faults[record["fault"]] = None
+        elif record["state"] == "healed":
+            faults.pop(record["fault"], None)
+    return list(faults)
 
 
 def remove_groups(run: str, did: Callable[[str], None]) -> list[str]:
@@ -296,11 +299,6 @@ def _rows(answer: object, labels: tuple[str, ...]) -> list[Mapping[str, object]]
         for row in rows
         if all(key in labels_of(row) and (not equals or labels_of(row)[key] == value) for key, equals, value in wanted)
     ]
-
-
-def _lists(value: object) -> list[list[str]]:
-    assert isinstance(value, list)
-    return [[str(word) for word in words] for words in value]
 
 
 def wait_ended(parent: int) -> bool:

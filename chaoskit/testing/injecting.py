@@ -5,17 +5,26 @@ The same care as in an experiment: an effect that is not seen is an error, and s
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, Protocol, runtime_checkable
 
 from chaoskit.model.errors import CannotHeal, CannotInject, Unsupported
-from chaoskit.model.protocols import Aim, Environment, Fault, Sign, Stage
+from chaoskit.model.protocols import Aim, Environment, Fault, Sign, Stage, Undo
 
 EFFECT_WITHIN_S = 3.0  # two looks of the slowest sign, a second each, on a busy machine
 HEALED_WITHIN_S = 15.0  # a database that was killed needs some seconds until it answers again
 LOOK_AGAIN_S = 0.05
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An environment whose reaper undoes what is remembered, should this process die in the block."""
+
+    def remember(self, name: str, undo: tuple[Undo, ...]) -> None: ...
+    def forget(self, name: str) -> None: ...
 
 
 @contextmanager
@@ -30,6 +39,10 @@ def injected(fault: Fault, environment: Environment, *, effect_within_s: float =
         raise Unsupported(f"{fault.kind} needs {', '.join(sorted(missing))}, which environment {environment.name} cannot do here")
     stage = Stage(environment, _NoLoad())
     aim = fault.aim(stage)
+    environment.permit(aim.targets)
+    name = f"{fault.kind} of {', '.join(aim.targets)} ({secrets.token_hex(4)})"
+    if isinstance(environment, Remembering):
+        environment.remember(name, aim.undo)
     try:
         fault.inject(stage, aim)
         sign = _look(fault, stage, aim, is_wanted=True, within_s=effect_within_s)
@@ -38,14 +51,14 @@ def injected(fault: Fault, environment: Environment, *, effect_within_s: float =
         yield sign
     except BaseException as error:
         try:
-            _heal(fault, stage, aim)
+            _heal(fault, stage, aim, name)
         except Exception as second:
             error.add_note(f"and it may still be there: {second}")
         raise
-    _heal(fault, stage, aim)
+    _heal(fault, stage, aim, name)
 
 
-def _heal(fault: Fault, stage: Stage, aim: Aim) -> None:
+def _heal(fault: Fault, stage: Stage, aim: Aim, name: str) -> None:
     problems = []
     for undo in reversed(aim.undo):
         try:
@@ -58,6 +71,8 @@ def _heal(fault: Fault, stage: Stage, aim: Aim) -> None:
             problems.append(f"its effect is still there {HEALED_WITHIN_S:g} s after the undo: {sign.evidence}")
     if problems:
         raise CannotHeal(f"{fault.kind} of {', '.join(aim.targets)} may still be there: {'; '.join(problems)}")
+    if isinstance(stage.environment, Remembering):
+        stage.environment.forget(name)
 
 
 def _look(fault: Fault, stage: Stage, aim: Aim, *, is_wanted: bool, within_s: float) -> Sign:

@@ -11,9 +11,12 @@ from chaoskit.environments.containers import ContainerEnvironment
 from chaoskit.environments.images import provide
 from chaoskit.environments.ports import HOST
 from chaoskit.environments.ryuk import without_pulling_ryuk
+from chaoskit.faults.partition import Partition
+from chaoskit.faults.refuse import Refuse
 from chaoskit.model.containers import ContainerService, PacketEnvironment
 from chaoskit.model.errors import CannotHeal, CannotInject, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
+from chaoskit.testing import injected
 
 pytestmark = [pytest.mark.docker, pytest.mark.whole]
 
@@ -90,6 +93,32 @@ def test_a_service_is_reached_on_loopback_and_the_link_is_the_way_that_it_uses(e
     assert ask(address, "/next") == "ledger"
 
 
+def test_customers_alone_are_cut_off_and_refused(image):
+    """Their packets are filtered at Toxiproxy's door: behind it they cannot be told from those of other services."""
+    environment = ContainerEnvironment()
+    environment.link("customers", "ledger", port=8080)
+    way = environment.link("payments", "ledger", port=8080)
+    environment.add("payments", container(image, "payments", NEXT=way).with_exposed_ports(8080))
+    environment.add("ledger", container(image, "ledger"))
+    with environment:
+        address = environment.address("ledger", 8080)
+        between = ("customers", "ledger")
+        for fault in (Partition(between=between, by="packets"), Refuse(between=between, by="packets"), Refuse(between=between)):
+            assert ask(address) == "ledger"
+            with injected(fault, environment):
+                assert ask(address, timeout_s=1.0) is None
+                assert ask(environment.address("payments", 8080), "/next") == "ledger"
+        assert ask(address) == "ledger"
+
+
+def test_a_link_of_two_ports_is_one_link():
+    environment = ContainerEnvironment()
+    first, second = (environment.link("a", "b", port=port) for port in (1, 2))
+    assert first != second
+    assert [(link.client, link.ports) for link in environment.topology.links] == [("a", ("1", "2"))]
+    environment.down()
+
+
 def test_addresses_stay_across_kill_and_start(environment):
     address = environment.address("ledger", 8080)
     environment.service("ledger").kill()
@@ -115,11 +144,11 @@ def test_its_ports_are_published_on_loopback_only(environment):
 
 
 def test_names_that_are_not_there_are_errors_with_those_that_are(environment):
-    with pytest.raises(Unsupported, match="'legder' is not a service of this environment"):
+    with pytest.raises(Unsupported, match=r"'legder' is not a service or role of .*Did you mean 'ledger'"):
         environment.service("legder")
     with pytest.raises(Unsupported, match="ledger:1 is not an address"):
         environment.address("ledger", 1)
-    with pytest.raises(Unsupported, match="'legder' is not an end of a link"):
+    with pytest.raises(Unsupported, match="'legder' is not a service or role"):
         environment.links("payments", "legder")
     with pytest.raises(CannotHeal, match="no such link"):
         environment.undo(Undo(verb="restore", target="a -> b"))

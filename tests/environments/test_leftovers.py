@@ -144,10 +144,10 @@ def test_a_process_environment_marks_its_folder(places):
 
 
 def test_an_undo_that_cannot_be_done_is_an_error_and_stays(temporary, no_engine, dead_run, capsys):
-    records = reaper.records_folder() / f"{dead_run}.jsonl"
-    records.write_text('{"state": "open", "name": "cut", "container": "c1", "commands": [], "look": []}\n')
+    records = reaper.records_folder(is_made=True) / f"{dead_run}.jsonl"
+    records.write_text('{"state": "injecting", "fault": "cut", "undo": []}\n')
     assert main(["gc"]) == 5
-    assert "could not undo: cut in container c1: no engine is there" in capsys.readouterr().err
+    assert "could not undo: cut: no engine is there" in capsys.readouterr().err
     assert records.exists()
 
 

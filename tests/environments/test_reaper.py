@@ -15,8 +15,14 @@ from pathlib import Path
 import pytest
 
 from chaoskit.environments import docker_engine, owner, sweep
+from chaoskit.environments import namespace as kernel
+from chaoskit.environments.images import provide
+from chaoskit.environments.namespace import Match, Namespace
 from chaoskit.environments.reaper import Reaper, records_folder
+from chaoskit.environments.replay import read_ledger
 from chaoskit.model.errors import CannotHeal, MissingPart
+from chaoskit.model.protocols import Undo
+from chaoskit.model.undo import injecting
 
 ENGINE = docker_engine.engine_address()
 IMAGE = "chaoskit-test-sleep"
@@ -109,24 +115,20 @@ def test_close_removes_what_the_run_forgot_and_nothing_else(client, image, run, 
 
 
 @pytest.mark.docker
-def test_a_run_that_left_nothing_is_told_from_one_that_could_not_be_undone(client, image, run, strangers):
+def test_a_guest_on_the_network_of_a_run_is_let_go_and_lives(client, run, strangers):
     assert Reaper.start(run, engine_address=ENGINE).close() == ()
     reaper = Reaper.start(run, engine_address=ENGINE)
     guest = strangers(f"guest-{run}", {})
-    network = client.networks.create(f"chaoskit-{run}", labels={"chaoskit": "1", "chaoskit.run": run})
-    network.connect(guest)
-    # It would wait for the guest to leave until its own limit; here the sweep is asked for less.
-    swept = sweep.sweep(run, sweep.Engine(ENGINE), within_s=0.5)
-    assert swept.done == []
-    assert "active endpoints" in swept.problems[0]
+    client.networks.create(f"chaoskit-{run}", labels={"chaoskit": "1", "chaoskit.run": run}).connect(guest)
+    assert reaper.close() == (f"let go of container guest-{run}", f"removed network chaoskit-{run}")
     guest.reload()
     assert guest.status == "running"
-    network.disconnect(guest)
-    assert reaper.close() == (f"removed network chaoskit-{run}",)
+    assert f"chaoskit-{run}" not in guest.attrs["NetworkSettings"]["Networks"]
 
 
 RUNNER = """
 import os, subprocess, sys, time
+from chaoskit.environments.namespace import Match, Namespace
 from chaoskit.environments.reaper import Reaper
 run, log, engine = sys.argv[1:]
 reaper = Reaper.start(run, engine_address=engine, log=__import__("pathlib").Path(log))
@@ -164,16 +166,26 @@ def test_nothing_of_a_killed_run_is_left(client, image, run, tmp_path, wait_unti
     assert log.read_text().rstrip().endswith("nothing is left")
 
 
-def rule(run):
-    """A packet-filter rule in a container that is not ours, as the reaper is told of it."""
-    text = ["INPUT", "-m", "comment", "--comment", f"chaoskit {run}", "-j", "DROP"]
-    into = ["nsenter", "-t", "{pid}", "-n", "iptables", "-w"]
-    return [*into, "-A", *text], {"commands": [[*into, "-D", *text]], "look": [*into, "-C", *text]}
+CHAIN = "chaoskit-test"
 
 
-def inside(container, command):
+def unfilter(container):
+    return Undo(verb="unfilter", target="a -> b", details={"container": container.id, "chain": CHAIN})
+
+
+def namespace(container):
     container.reload()
-    return sweep.run_command(command, container.attrs["State"]["Pid"])
+    return Namespace(container.attrs["State"]["Pid"])
+
+
+def put_rule(container):
+    """A packet-filter rule in a container that is not ours."""
+    match = Match(hook="INPUT", words=("-p", "tcp"))
+    kernel.apply(namespace(container), CHAIN, (match,), verdict=("DROP",), comment="chaoskit test", share=1.0)
+
+
+def has_rule(container):
+    return kernel.count(namespace(container), CHAIN) is not None
 
 
 needs_rules = pytest.mark.skipif(
@@ -184,42 +196,99 @@ needs_rules = pytest.mark.skipif(
 
 @pytest.mark.docker
 @needs_rules
-def test_a_recorded_rule_in_a_container_that_is_not_ours_is_undone(run, strangers):
+def test_what_was_remembered_of_a_container_that_is_not_ours_is_undone(run, strangers):
     stranger = strangers(f"stranger-{run}", {"chaoskit.target": "true"})
     reaper = Reaper.start(run, engine_address=ENGINE)
-    add, undo = rule(run)
-    reaper.record("cut", container=stranger.id, **undo)
-    assert inside(stranger, add).returncode == 0
-    assert inside(stranger, undo["look"]).returncode == 0
-    assert reaper.close() == ("undone: cut",)
-    assert inside(stranger, undo["look"]).returncode == 1
+    assert not reaper.records.exists()
+    reaper.remember("cut", (unfilter(stranger),))
+    put_rule(stranger)
+    assert has_rule(stranger)
+    (done,) = reaper.close()
+    assert done.startswith("cut: unfilter a -> b")
+    assert not has_rule(stranger)
     assert stranger.status == "running"
+    assert not reaper.records.exists()
 
 
 @pytest.mark.docker
 @needs_rules
-def test_a_rule_that_is_gone_already_is_no_problem_and_one_that_stays_is(run, strangers):
+def test_what_is_gone_already_is_no_problem_and_what_stays_is(run, strangers):
     stranger = strangers(f"stranger-{run}", {})
-    add, undo = rule(run)
     reaper = Reaper.start(run, engine_address=ENGINE)
-    reaper.record("never done", container=stranger.id, **undo)
-    reaper.record("forgotten", container=stranger.id, **undo)
+    reaper.remember("never done", (unfilter(stranger),))
+    reaper.remember("forgotten", (unfilter(stranger),))
     reaper.forget("forgotten")
-    reaper.record("in a container that is gone", container="no-such-container", **undo)
-    done = reaper.close()
-    assert done == (
-        "nothing left to undo of in a container that is gone: its container does not run, and rules end with it",
-        "nothing left to undo of never done",
-    )
+    reaper.remember("elsewhere", (Undo(verb="unfilter", target="x", details={"container": "no-such-container", "chain": "c"}),))
+    elsewhere, never = reaper.close()
+    assert elsewhere.startswith("elsewhere: nothing left to undo")
+    assert never.startswith("never done: ")
     reaper = Reaper.start(run, engine_address=ENGINE)
-    reaper.record("stubborn", container=stranger.id, commands=[["true"]], look=undo["look"])
-    assert inside(stranger, add).returncode == 0
-    with pytest.raises(CannotHeal, match=r"stubborn in container .*: it is still there after \[\['true'\]\]"):
+    reaper.remember("stubborn", (Undo(verb="melt", target="x", details={"container": stranger.id}),))
+    with pytest.raises(CannotHeal, match="stubborn may still be there: melt x: 'melt' is not an undo"):
         reaper.close()
     assert reaper.records.exists()
-    assert inside(stranger, undo["commands"][0]).returncode == 0
-    assert not sweep.sweep(run, sweep.Engine(ENGINE), reaper.records).problems
-    assert not reaper.records.exists()
+    reaper.records.unlink()
+
+
+@pytest.mark.docker
+def test_the_folder_of_records_goes_with_its_last_one(monkeypatch, tmp_path, run):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    one, other = (Reaper.start(name, engine_address=ENGINE) for name in (run, owner.new_run()))
+    assert list(tmp_path.iterdir()) == []
+    for reaper in (one, other):
+        reaper.remember("cut", ())
+        reaper.forget("cut")
+    one.close()
+    assert list(tmp_path.glob("*/*.jsonl")) == [other.records]
+    other.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+GUEST_TEST = """
+import sys
+from testcontainers.core.container import DockerContainer
+from chaoskit.environments.containers import ContainerEnvironment
+from chaoskit.faults.partition import Partition
+from chaoskit.testing import injected
+guest = DockerContainer("unused")
+guest._container = __import__("docker").from_env().containers.get(sys.argv[1])
+env = ContainerEnvironment()
+env.link("guest", "server", port=8080)
+env.add("guest", guest)
+served = DockerContainer(sys.argv[2], command=["python3", "-m", "http.server", "8080"])
+env.add("server", served)
+with env, injected(Partition(between=("guest", "server"), by="packets"), env) as sign:
+    print(env.run, env.stack.reaper.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def rules(container):
+    """All of a container's, of both kinds that the kernel has."""
+    container.reload()
+    into = ["nsenter", "-t", str(container.attrs["State"]["Pid"]), "-n"]
+    saves = [name for name in ("iptables-legacy-save", "iptables-nft-save", "iptables-save") if shutil.which(name)]
+    return "".join(subprocess.run([*into, name], capture_output=True, text=True, check=True, timeout=10).stdout for name in saves)
+
+
+@pytest.mark.docker
+@pytest.mark.whole
+@needs_rules
+def test_a_guest_is_healed_and_lives_when_the_test_that_hurt_it_is_killed(engine, client, strangers, run, wait_until, is_alive):
+    bank = provide(engine, names=("bank",)).named("bank").reference
+    guest = strangers(f"guest-{run}", {"chaoskit.target": "true"})
+    test = subprocess.Popen(
+        [sys.executable, "-c", GUEST_TEST, guest.id, bank], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with test:
+        made, reaper = test.stdout.readline().split()
+        assert "DROP" in rules(guest)
+        test.kill()
+        wait_until(lambda: not is_alive(int(reaper)), timeout_s=30)
+    assert "DROP" not in rules(guest)
+    guest.reload()
+    assert guest.status == "running"
+    assert left(client, made) == []
 
 
 @pytest.mark.docker
@@ -254,18 +323,26 @@ def test_an_engine_it_cannot_reach_is_refused_before_anything_is_started(run):
 
 def test_a_folder_of_records_that_others_can_write_to_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = records_folder()
-    assert records_folder() == folder
+    assert not records_folder().exists()
+    folder = records_folder(is_made=True)
+    assert records_folder(is_made=True) == folder
     folder.chmod(0o777)
     with pytest.raises(MissingPart, match="nobody else can write to"):
         records_folder()
     folder.rmdir()
     folder.symlink_to(tmp_path)
     with pytest.raises(MissingPart, match="nobody else can write to"):
-        records_folder()
+        records_folder(is_made=True)
 
 
 def test_a_torn_record_was_never_acted_on(tmp_path):
-    whole = {"state": "open", "name": "cut", "container": "c", "commands": [], "look": []}
-    (tmp_path / "records").write_text(json.dumps(whole) + "\n" + json.dumps({**whole, "name": "other"})[:-5])
-    assert [record["name"] for record in sweep.read_records(tmp_path / "records")] == ["cut"]
+    whole = json.dumps(injecting("cut", ()))
+    (tmp_path / "records").write_text(whole + "\n" + json.dumps(injecting("other", ()))[:-5])
+    assert sweep.open_faults(tmp_path / "records") == ["cut"]
+
+
+def test_both_readers_of_a_ledger_agree_on_what_is_open(tmp_path):
+    """The reaper's own is the standard library's alone, so it is another one than the model's."""
+    lines = [injecting("a", ()), injecting("b", ()), {"state": "injected", "fault": "a"}, {"state": "healed", "fault": "b"}]
+    (tmp_path / "records").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert sweep.open_faults(tmp_path / "records") == [one.fault for one in read_ledger(tmp_path / "records").open]
