@@ -57,12 +57,13 @@ format: $(READY) ## put the code into its standard form
 
 bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 	$(BIN)/python tests/bench/bench_start.py --bench .bench
+	$(BIN)/python tests/bench/bench_plugin.py --bench .bench
 	$(BIN)/python tests/bench/bench_injection.py
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
 .bench/.ready: Makefile
 	$(PYTHON) -m venv --clear .bench
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19'
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'pytest-benchmark>=5' --editable .
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds
