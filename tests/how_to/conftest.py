@@ -19,26 +19,36 @@ CMD ["sh", "/usr/local/bin/postgres.sh"]
 """
 PAYMENTS = """
 FROM {base}
-COPY payments_service.py /
-CMD ["python3", "/payments_service.py"]
+COPY {file} /
+CMD ["python3", "/{file}"]
 """
 
 
 @pytest.fixture(scope="session")
 def stand_ins(engine):
     """The variables that the how-to's test takes its images from."""
+    return _made(engine, name="payments", service=PAGES / "payments_service.py")
+
+
+@pytest.fixture(scope="session")
+def suite_stand_ins(engine):
+    """The same for the how-to's repository, which has a service of its own."""
+    return _made(engine, name="payments-suite", service=PAGES / "payments-suite" / "service" / "payments.py")
+
+
+def _made(engine, *, name, service):
     ours = provide(engine, say=print)
-    made = {
-        "POSTGRES_IMAGE": (POSTGRES, ours.named("ledger-db").reference, HERE / "postgres.sh"),
-        "PAYMENTS_IMAGE": (PAYMENTS, ours.named("bank").reference, PAGES / "payments_service.py"),
+    return {
+        "POSTGRES_IMAGE": _build(engine, "postgres", POSTGRES, ours.named("ledger-db").reference, HERE / "postgres.sh"),
+        "PAYMENTS_IMAGE": _build(engine, name, PAYMENTS, ours.named("bank").reference, service),
     }
-    return {variable: _build(engine, variable.lower().replace("_image", ""), *what) for variable, what in made.items()}
 
 
 def _build(engine, name, dockerfile, base, file):
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for path, content in (("Dockerfile", dockerfile.format(base=base).encode()), (file.name, file.read_bytes())):
+        lines = dockerfile.format(base=base, file=file.name).encode()
+        for path, content in (("Dockerfile", lines), (file.name, file.read_bytes())):
             entry = tarfile.TarInfo(path)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
