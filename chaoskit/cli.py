@@ -299,8 +299,8 @@ def _freeze(given: argparse.Namespace) -> int:
     if until is not None and until <= now:
         raise UsageError(f"--until {given.until!r}: that time is over ({now.isoformat(timespec='seconds')}); nothing is frozen")
     made = freeze.freeze(path, reason=given.reason, until=until, now=now)
-    whom = "all users of this machine" if path == machine.freezes[0] else "this user only; as root it holds for all"
-    print(f"Runs are frozen for {whom}, {made}.")
+    whom = "all users of this machine" if path == machine.freezes[0] else "this user (as root: for all users)"
+    print(f"Runs are frozen for {whom} {made}.")
     print("Runs that are under way go on; chaoskit stop RUN ends one. New ones are refused until: chaoskit unfreeze")
     return 0
 
