@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +16,8 @@ from chaoskit.model.verdict import Finding, Result
 
 LATE_AFTER_S = 0.05
 """At the 99th percentile. Later than this the load shows up in the latencies that it measures."""
+MOST_HELD_BACK = 0.05
+"""Of the time slices of all containers together, 0.1 s each: fewer waits than this move no outage and no 95th percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,8 @@ class Exercised:
     Proves: every planned fault was injected, its effect was seen and it was healed; every journey had at least `at_least` ok
     operations before the first injection and after the last heal, and at least one attempt in between (an outage may be complete);
     where nothing was healed while the load ran, `at_least` ok operations came after the injection; the load sent all that it had
-    scheduled, wrote its trailer, and began 99 % of the operations within 50 ms of their due time.
+    scheduled, wrote its trailer, and began 99 % of the operations within 50 ms of their due time; no CPU limit but a
+    fault's made the containers wait in more than 5 % of their time slices.
     Sound because it only counts what the record shows, and never speaks well of what is missing.
     Cannot see: whether the fault is the one that matters, or the load like that of real customers.
     """
@@ -110,9 +113,42 @@ def _load_missing(history: History) -> Iterator[str]:
         yield f"the record holds {len(history.operations):,} of {load.sent:,} operations that the load sent"
     late_s = _late_s(history)
     if late_s is not None and late_s > LATE_AFTER_S:
-        yield f"the load was late, so latency is not the bank's: {late_s * 1000:.0f} ms at the 99th percentile"
+        busy = _busy(history)
+        cause = "" if busy is None else f" (this machine's processors were busy for {100 * busy:.0f} % of the time)"
+        yield f"the load was late, so latency is not the bank's: {late_s * 1000:.0f} ms at the 99th percentile{cause}"
+    yield from _held_back(history)
     if history.torn_lines:
         yield f"{counted(history.torn_lines, 'line')} of the record cannot be read"
+
+
+def _held_back(history: History) -> Iterator[str]:
+    """A limit on all containers together is no fault's: whoever set it has made the outcome."""
+    looks = [s.values for s in history.samples if s.probe == "host" and s.subject == "containers" and "periods" in s.values]
+    if len(looks) < 2:
+        return
+    periods, throttled = (_number(looks[-1], name) - _number(looks[0], name) for name in ("periods", "throttled"))
+    if periods > 0 and throttled / periods > MOST_HELD_BACK:
+        share = f"{100 * throttled / periods:.0f} % of their time slices ({throttled:.0f} of {periods:.0f})"
+        yield (
+            f"the containers had to wait in {share} for a CPU limit that no fault has set: "
+            "give them the machine, or compare with a run on an idle one"
+        )
+
+
+def _busy(history: History) -> float | None:
+    """The part of the processors' time that was used between the first and the last look; None without two of them."""
+    looks = [s for s in history.samples if s.probe == "host" and s.subject == "host" and "busy_s" in s.values]
+    if len(looks) < 2:
+        return None
+    elapsed_s = (looks[-1].at_ns - looks[0].at_ns) / 1e9
+    used_s = _number(looks[-1].values, "busy_s") - _number(looks[0].values, "busy_s")
+    return min(1.0, used_s / (elapsed_s * _number(looks[-1].values, "processors"))) if elapsed_s > 0 else None
+
+
+def _number(values: Mapping[str, str | float | bool | None], name: str) -> float:
+    value = values[name]
+    assert isinstance(value, float | int)
+    return value
 
 
 def _late_s(history: History) -> float | None:

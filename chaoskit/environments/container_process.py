@@ -67,6 +67,39 @@ def cgroup_value(pid: int, controller: str, *, v1: str, v2: str) -> str:
         raise ChaoskitError(f"the control group {controller} of process {pid} cannot be read here: {error}") from error
 
 
+def held_back(pid: int) -> tuple[int, int]:
+    """For how many time slices the groups above the container's own wanted to run under a CPU limit, and had to wait in.
+
+    () -> (0, 0) without any limit. A fault limits a container's own group, never these. Raises `ChaoskitError`.
+    """
+    periods = throttled = 0
+    for group in _groups_above(pid, "cpu"):
+        try:
+            values = dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())
+        except FileNotFoundError:  # version 2 has none at the root
+            continue
+        except OSError as error:
+            raise ChaoskitError(f"{group / 'cpu.stat'} cannot be read: {error}") from error
+        periods += int(values.get("nr_periods", 0))
+        throttled += int(values.get("nr_throttled", 0))
+    return periods, throttled
+
+
+def _groups_above(pid: int, controller: str) -> list[Path]:
+    try:
+        lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    except OSError as error:
+        raise ChaoskitError(f"the control groups of process {pid} cannot be read here: {error}") from error
+    root = Path("/sys/fs/cgroup")
+    path = next((path for _, names, path in lines if controller in names.split(",")), None)
+    if path is None:
+        path = next((path for number, _, path in lines if number == "0"), "/")
+    else:
+        root /= controller
+    own = root / path.lstrip("/")
+    return [group for group in own.parents if group.is_relative_to(root)]
+
+
 def update(container: Container, settings: Mapping[str, int]) -> None:
     """Change a container's limits. docker-py's own call has no `NanoCpus`. Raises the engine's `APIError`."""
     api = container.client.api

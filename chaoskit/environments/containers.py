@@ -328,6 +328,9 @@ class ContainerEnvironment:
     def ledger(self) -> None:
         """It has no books that we know how to read."""
 
+    def cpu(self) -> Mapping[str, float]:
+        return self._stack.cpu()
+
     def facts(self) -> Mapping[str, str]:
         facts = {"environment": self.name, **self._stack.facts()}
         for name, service in self._roster.services.items():

@@ -156,6 +156,9 @@ class DockerEnvironment:
     def ledger(self) -> Ledger | None:
         return self.topology.ledger(self._own_address) if self.topology.ledger is not None else None
 
+    def cpu(self) -> Mapping[str, float]:
+        return self._stack.cpu()
+
     def facts(self) -> Mapping[str, str]:
         facts = {"environment": self.name, **self._stack.facts()}
         if self._images is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaoskit.environments import owner
+from chaoskit.environments.container_process import held_back, present_pid
 from chaoskit.environments.docker_engine import Engine, connect
 from chaoskit.environments.hello import Address, answer_s
 from chaoskit.environments.images import Image
@@ -244,6 +245,17 @@ class Stack:
         if self.group is not None:
             weight = f"{CPU_SHARES} for each of {len(self.containers)} containers" if self._has_weight else "one process's for all"
         return {**self.engine.facts(), "cpu weight": weight}
+
+    def cpu(self) -> Mapping[str, float]:
+        """How often all containers together were held back since their start, by a limit above their own; {} where none is seen."""
+        container = self.containers.get(TOXIPROXY)
+        pid = None if container is None else present_pid(container)
+        if pid is None:
+            return {}
+        periods, throttled = held_back(pid)
+        used_ns = self.usage().get("cpuacct.usage")
+        used = {} if used_ns is None else {"used_s": int(used_ns) / 1e9}
+        return {"periods": float(periods), "throttled": float(throttled), **used}
 
     def usage(self) -> Mapping[str, str]:
         """CPU time and throttling of all containers together since their start; {} where that cannot be read."""

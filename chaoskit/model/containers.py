@@ -6,6 +6,7 @@ The environment's capabilities say beforehand which of them work here: some need
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -125,6 +126,17 @@ class ContainerService(Protocol):
 
     def is_disk_full(self, path: str) -> tuple[bool, str]:
         """Whether a write of one page fails there now for want of room, and the evidence."""
+
+
+@runtime_checkable
+class SharedCpu(Protocol):
+    """An environment that can tell how its services get on with the processors that they share."""
+
+    def cpu(self) -> Mapping[str, float]:
+        """Since their start: in how many time slices they were `throttled`, all together, of how many `periods` with a limit.
+
+        No fault sets such a limit. `used_s` is the processor time that they used, where that is known. {} when nothing is.
+        """
 
 
 @runtime_checkable

@@ -39,8 +39,12 @@ class Story:
         key: str = "",
         intent: str = "",
         legs: Mapping[str, int] | None = None,
+        result: Mapping[str, object] | None = None,
     ) -> Operation:
-        """One operation due at that time with these outcomes, ok when none is given; `took` None leaves the last one open."""
+        """One operation due at that time with these outcomes, ok when none is given; `took` None leaves the last one open.
+
+        Every ok answer has that *result*.
+        """
         outcomes = attempts or ("ok",)
         made = []
         for number, outcome in enumerate(outcomes, start=1):
@@ -55,6 +59,7 @@ class Story:
                     status=status,
                     why=why,
                     served_by=served_by if outcome == "ok" else "",
+                    result=(result or {}) if outcome == "ok" else {},
                 )
             )
         number = len(self.operations) + 1
@@ -71,6 +76,11 @@ class Story:
             )
         )
         return self.operations[-1]
+
+    def look(self, at: float, account: str, balance: int, version: int | None = None, **how: object) -> Operation:
+        """A customer looks at a balance."""
+        shown = {"account": account, "balance": balance} | ({} if version is None else {"version": version})
+        return self.operation(at, journey="balance", result=shown, **how)
 
     def flow(self, since: float, until: float, *attempts: str, every: float = 0.1, **how: object) -> None:
         """Like operations one after the other, due in [since, until)."""
@@ -116,6 +126,9 @@ class Story:
                     values={"role": role, "accepts_writes": takes, "streaming": False, "detail": ""},
                 )
             )
+
+    def sample(self, at: float, probe: str, subject: str, **values: object) -> None:
+        self.samples.append(Sample(probe=probe, subject=subject, at_ns=ns(at), values=values))
 
     def history(self, *, drain: float | None = None, **changes: object) -> History:
         """The finished run; `drain` is when the load ended, by default with the last due time."""

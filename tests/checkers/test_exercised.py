@@ -156,3 +156,36 @@ def test_an_empty_history_proves_nothing(story):
 def test_unreadable_lines_prove_nothing(story):
     story.flow(0, 10)
     assert only(CHECK.check(story.history(torn_lines=1))).summary == "1 line of the record cannot be read"
+
+
+def test_containers_that_somebody_else_held_back_prove_nothing(run):
+    """No fault limits the group that all containers are in, so whoever does has made the outcome."""
+    run.fault(10, healed=20)
+    for at, periods, throttled in ((0, 10, 4), (15, 160, 5), (30, 310, 64)):
+        run.sample(at, "host", "containers", periods=periods, throttled=throttled)
+    finding = only(CHECK.check(run.history()))
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == (
+        "the containers had to wait in 20 % of their time slices (60 of 300) for a CPU limit that no fault has set: "
+        "give them the machine, or compare with a run on an idle one"
+    )
+
+
+@pytest.mark.parametrize("last", [{"periods": 310, "throttled": 6}, {"periods": 10, "throttled": 4}, {"error": "no such group"}])
+def test_containers_that_were_hardly_held_back_or_not_seen_are_no_reason(run, last):
+    run.fault(10, healed=20)
+    run.sample(0, "host", "containers", periods=10, throttled=4)
+    run.sample(30, "host", "containers", **last)
+    assert only(CHECK.check(run.history())).outcome is Result.PASSED
+
+
+def test_a_busy_machine_alone_is_no_reason_but_the_cause_of_a_late_load(story):
+    story.flow(0, 30, late=0.07)
+    for at in (0, 30):
+        story.sample(at, "host", "host", processors=2.0, busy_s=100 + 1.9 * at, load_1m=9.0)
+    late = only(CHECK.check(story.history()))
+    assert late.outcome is Result.INCONCLUSIVE
+    assert late.summary.endswith("70 ms at the 99th percentile (this machine's processors were busy for 95 % of the time)")
+    story.operations.clear()
+    story.flow(0, 30)
+    assert only(CHECK.check(story.history())).outcome is Result.PASSED

@@ -173,6 +173,24 @@ class TestOnAnEngine:
         path = Path("/sys/fs/cgroup/cpu") / environment.stack.group.lstrip("/") / "cpu.shares"
         assert int(path.read_text()) == 1024 * len(environment.stack.containers)
 
+    def test_a_limit_of_all_containers_together_is_seen(self, environment, engine):
+        """As somebody sets it who has given this machine only a part of its processors."""
+        if not engine.has_cgroup_parents or os.geteuid() != 0:
+            pytest.skip("there is no group of our own here that a test could limit")
+        quota = Path("/sys/fs/cgroup/cpu") / environment.stack.group.lstrip("/") / "cpu.cfs_quota_us"
+        before = environment.cpu()
+        assert before["throttled"] == 0
+        quota.write_text("2000")
+        try:
+            for _ in range(3):
+                environment.service("back").container.exec_run(["python3", "-c", "sum(range(100_000))"])
+            after = environment.cpu()
+        finally:
+            quota.write_text("-1")
+        assert after["throttled"] > 0
+        assert after["periods"] >= after["throttled"]
+        assert after["used_s"] > before["used_s"]
+
     def test_a_wedged_toxiproxy_is_restarted_and_its_links_are_there_again(self, environment):
         (link,) = environment.links("front", "back")
         link.cut(direction="both")
