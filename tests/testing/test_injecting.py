@@ -65,3 +65,35 @@ def test_what_cannot_be_done_here_is_said_before_anything_is_done(environment):
     with pytest.raises(Unsupported, match="saturate needs surge"), injected(Saturate(times=2), environment):
         pytest.fail("the block was run")
     assert environment.service("back").calls == []
+
+
+class Remembering(FakeEnvironment):
+    """Writes down what it is told to remember, and in which state the service was at that moment."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def remember(self, name, undo):
+        self.told.append(("remember", name, [one.verb for one in undo], self.service("back").state))
+
+    def forget(self, name):
+        self.told.append(("forget", name, self.service("back").state))
+
+
+def test_an_environment_that_remembers_is_told_before_the_act_and_after_it_was_healed():
+    environment = Remembering()
+    with injected(Kill(service="back"), environment):
+        pass
+    (remembered, name, verbs, before), (forgotten, same_name, after) = environment.told
+    assert (remembered, verbs, before) == ("remember", ["start"], "running")
+    assert (forgotten, after) == ("forget", "running")
+    assert same_name == name
+
+
+def test_what_may_still_be_there_is_not_forgotten():
+    environment = Remembering()
+    environment.services["back"].refuses = frozenset({"start"})
+    with pytest.raises(CannotHeal), injected(Kill(service="back"), environment):
+        pass
+    assert [told[0] for told in environment.told] == ["remember"]
