@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from http.client import HTTPConnection
 
-from chaoskit.chaos import Chaos
+from chaoskit import Chaos
 from chaoskit.checkers.availability import Availability
 from chaoskit.checkers.recovery import Recovery
 from chaoskit.environments.containers import ContainerEnvironment
