@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -123,10 +123,10 @@ def _load_missing(history: History) -> Iterator[str]:
 
 def _held_back(history: History) -> Iterator[str]:
     """A limit on all containers together is no fault's: whoever set it has made the outcome."""
-    looks = [s.values for s in history.samples if s.probe == "host" and s.subject == "containers" and "periods" in s.values]
-    if len(looks) < 2:
+    grown = _grown(history, "containers", "periods", "throttled")
+    if grown is None:
         return
-    periods, throttled = (_number(looks[-1], name) - _number(looks[0], name) for name in ("periods", "throttled"))
+    _, periods, throttled = grown
     if periods > 0 and throttled / periods > MOST_HELD_BACK:
         share = f"{100 * throttled / periods:.0f} % of their time slices ({throttled:.0f} of {periods:.0f})"
         yield (
@@ -136,19 +136,25 @@ def _held_back(history: History) -> Iterator[str]:
 
 
 def _busy(history: History) -> float | None:
-    """The part of the processors' time that was used between the first and the last look; None without two of them."""
-    looks = [s for s in history.samples if s.probe == "host" and s.subject == "host" and "busy_s" in s.values]
-    if len(looks) < 2:
+    """The part of the processors' time that was used while the load ran; None when that is not known."""
+    grown = _grown(history, "host", "busy_s")
+    processors = next((s.values.get("processors") for s in history.samples if s.subject == "host"), None)
+    if grown is None or not isinstance(processors, float | int) or processors <= 0:
         return None
-    elapsed_s = (looks[-1].at_ns - looks[0].at_ns) / 1e9
-    used_s = _number(looks[-1].values, "busy_s") - _number(looks[0].values, "busy_s")
-    return min(1.0, used_s / (elapsed_s * _number(looks[-1].values, "processors"))) if elapsed_s > 0 else None
+    elapsed_s, busy_s = grown
+    return min(1.0, busy_s / (elapsed_s * processors)) if elapsed_s > 0 else None
 
 
-def _number(values: Mapping[str, str | float | bool | None], name: str) -> float:
-    value = values[name]
-    assert isinstance(value, float | int)
-    return value
+def _grown(history: History, subject: str, *names: str) -> tuple[float, ...] | None:
+    """How much time passed between the first and the last look at *subject*, and how much its counters grew meanwhile."""
+    looks = []
+    for sample in history.samples:
+        counters = [sample.values.get(name) for name in names]
+        if sample.probe == "host" and sample.subject == subject:
+            numbers = [one for one in counters if isinstance(one, float | int)]
+            if len(numbers) == len(names):
+                looks.append((sample.at_ns / 1e9, *numbers))
+    return tuple(last - first for first, last in zip(looks[0], looks[-1], strict=True)) if len(looks) > 1 else None
 
 
 def _late_s(history: History) -> float | None:

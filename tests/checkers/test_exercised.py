@@ -171,7 +171,15 @@ def test_containers_that_somebody_else_held_back_prove_nothing(run):
     )
 
 
-@pytest.mark.parametrize("last", [{"periods": 310, "throttled": 6}, {"periods": 10, "throttled": 4}, {"error": "no such group"}])
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"periods": 310, "throttled": 6},
+        {"periods": 10, "throttled": 4},
+        {"error": "no such group"},
+        {"periods": "?", "throttled": 99},
+    ],
+)
 def test_containers_that_were_hardly_held_back_or_not_seen_are_no_reason(run, last):
     run.fault(10, healed=20)
     run.sample(0, "host", "containers", periods=10, throttled=4)
