@@ -10,7 +10,7 @@ READY := .venv/.ready
 SEED ?=
 FAILOVER := experiments/database_failover.chaos.yaml
 
-.PHONY: help setup demo test suite unit check images format bench clean distclean
+.PHONY: help setup demo test suite unit check images format bench compare clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
@@ -61,9 +61,12 @@ bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 	$(BIN)/python tests/bench/bench_injection.py
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
+compare: $(READY) .bench/.ready ## run Chaos Toolkit and chaoskit in the same trouble and print what each says and leaves
+	$(BIN)/python tests/comparison/compare.py --peer .bench/bin/chaos $(if $(PAGE),--write $(PAGE))
+
 .bench/.ready: Makefile
 	$(PYTHON) -m venv --clear .bench
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'pytest-benchmark>=5' --editable .
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'chaostoolkit-toxiproxy>=0.3' 'pytest-benchmark>=5' --editable .
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds
