@@ -128,6 +128,10 @@ class Chaos:
         )
         read = experiment if isinstance(experiment, Experiment) else wiring.read(request, self._registry)
         used = environment or self._environment
+        if used is not None and read.environment.fixture and not read.environment.use:
+            from chaoskit import documents
+
+            read = documents.bind(read, used.topology, registry=self._registry, variables=variables)
         self._take(used)
         verdict, folder = wiring.carry_out(
             request,

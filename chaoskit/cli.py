@@ -69,30 +69,37 @@ def _run(given: argparse.Namespace) -> int:
     registry = Registry()
     request = wiring.Request(
         path=given.file, seed=given.seed, runs=given.runs, on=given.on, options=_pairs(given.option, "--option"),
-        variables=_pairs(given.var, "--var"), allow=permissions(given.allow), lock=given.lock,
+        variables=_pairs(given.var, "--var"), entry=given.entry, allow=permissions(given.allow), lock=given.lock,
     )  # fmt: skip
-    experiment = wiring.read(request, registry)
+    experiments = wiring.read_all(request, registry)
     seed = request.with_seed()
     if given.dry_run:
-        print(wiring.schedule_text(experiment, registry, seed=seed))
+        print("\n\n".join(wiring.schedule_text(experiment, registry, seed=seed) for experiment in experiments))
         return 0
     from chaoskit.engine.guard import StopFlag
+    from chaoskit.model.verdict import merge
     from chaoskit.reports.progress import progress_for
     from chaoskit.reports.text import text_report
 
     stop = StopFlag()
     _stop_on_signals(stop)
-    progress = progress_for(sys.stderr)
-    progress.say(f"{experiment.title} (seed {seed})")
-    verdict, folder = wiring.carry_out(
-        request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=_machine(given)
-    )
-    progress.close()
-    if given.json:
-        print(folder.verdict.read_text(encoding="utf-8"), end="")
-    else:
-        print(text_report(verdict, folder=str(folder.path)), end="")
-    return verdict.result.exit_code
+    results = []
+    for number, experiment in enumerate(experiments, start=1):
+        progress = progress_for(sys.stderr)
+        of_all = f", {number} of {len(experiments)}" if len(experiments) > 1 else ""
+        progress.say(f"{experiment.title} (seed {seed}{of_all})")
+        verdict, folder = wiring.carry_out(
+            request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=_machine(given)
+        )
+        progress.close()
+        if given.json:
+            print(folder.verdict.read_text(encoding="utf-8"), end="", flush=True)
+        else:
+            print(text_report(verdict, folder=str(folder.path)), end="", flush=True)
+        results.append(verdict.result)
+        if stop.is_set():
+            break
+    return merge(results).exit_code
 
 
 def _validate(given: argparse.Namespace) -> int:
@@ -106,12 +113,15 @@ def _validate(given: argparse.Namespace) -> int:
             path=path, on=given.on, options=_pairs(given.option, "--option"), variables=_pairs(given.var, "--var")
         )
         try:
-            experiment = wiring.read(request, registry)
+            experiments = wiring.read_all(request, registry)
         except InvalidDocument as error:
             print(error, file=sys.stderr)
             code = USAGE
         else:
-            print(f"{path}: valid: {experiment.title}")
+            for experiment in experiments:
+                fixture = experiment.environment.fixture
+                later = f" (its names are checked when pytest's fixture {fixture!r} has given the environment)" if fixture else ""
+                print(f"{path}: valid: {experiment.title}{later}")
     return code
 
 
@@ -138,7 +148,11 @@ def _rows(kind: str, registry: Registry) -> Sequence[tuple[str, str]]:
     if kind == "experiments":
         from chaoskit import documents
 
-        return tuple((name, documents.read(path, registry=registry).title) for name, path in module.experiments().items())
+        return tuple(
+            (name, experiment.title)
+            for name, path in module.experiments().items()
+            for experiment in documents.expand(path, registry=registry)
+        )
     return registry.described(kind)
 
 
@@ -366,6 +380,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
     run = add("run", _run, "run one experiment and print the verdict")
     run.add_argument("file", type=Path, help="an experiment document, such as experiments/database_failover.chaos.yaml")
+    run.add_argument(
+        "--entry", default="", metavar="ID", help="one entry of the document's matrix (default: all, one after another)"
+    )
     run.add_argument("--seed", type=int, help="the seed of every random choice (drawn and printed if not given)")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default: runs)")
     run.add_argument("--json", action="store_true", help="print verdict.json instead of text")

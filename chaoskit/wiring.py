@@ -23,7 +23,7 @@ from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
 from chaoskit.machine import Machine
-from chaoskit.model.errors import ChaoskitError
+from chaoskit.model.errors import ChaoskitError, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
 from chaoskit.model.policy import Permission
@@ -49,6 +49,8 @@ class Request:
     on: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    entry: str = ""
+    """The one entry of the document's matrix that is meant; "" for a document without one, or for all of them."""
     allow: tuple[str, ...] = ()
     """What is allowed by name, such as `production`."""
     lock: str = ""
@@ -57,9 +59,10 @@ class Request:
     def with_seed(self) -> int:
         return random.randrange(1, 1_000_000) if self.seed is None else self.seed
 
-    def reproduce(self, seed: int) -> str:
+    def reproduce(self, seed: int, *, entry: str = "") -> str:
         """The command that runs the same again."""
         words = ["chaoskit", "run", str(self.path), "--seed", str(seed)]
+        words += ["--entry", entry] if entry else []
         words += ["--on", self.on] if self.on else []
         words += [word for name, value in self.options.items() for word in ("--option", f"{name}={value}")]
         words += [word for name, value in self.variables.items() for word in ("--var", f"{name}={value}")]
@@ -71,7 +74,33 @@ def read(request: Request, registry: Registry) -> Experiment:
     """The experiment of a request. Raises `InvalidDocument` with every mistake."""
     from chaoskit import documents
 
-    return documents.read(request.path, registry=registry, variables=request.variables, options=request.options, on=request.on)
+    return documents.read(
+        request.path,
+        registry=registry,
+        variables=request.variables,
+        options=request.options,
+        on=request.on,
+        entry=request.entry,
+    )
+
+
+def read_all(request: Request, registry: Registry) -> tuple[Experiment, ...]:
+    """The experiment of a request, or every one of a document with a matrix that the request names no entry of."""
+    from chaoskit import documents
+
+    if request.entry:
+        return (read(request, registry),)
+    return documents.expand(request.path, registry=registry, variables=request.variables, options=request.options, on=request.on)
+
+
+def hold_back_unbound(experiment: Experiment) -> None:
+    """Refuse an experiment whose environment only pytest can give: nobody has checked its names. Raises `UsageError`."""
+    choice = experiment.environment
+    if choice.fixture and not choice.use:
+        raise UsageError(
+            f"{experiment.source or experiment.title}: environment.fixture: {choice.fixture!r} is a fixture of pytest, "
+            f"which alone can give this environment; run it by pytest: pytest {shlex.quote(experiment.source)}"
+        )
 
 
 def _without_secrets_in_errors(
@@ -109,7 +138,7 @@ def carry_out(
     with staged(
         request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=machine, given=given or Given()
     ) as (cast_of_run, folder):
-        reproduce = request.reproduce(seed)
+        reproduce = request.reproduce(seed, entry=experiment.entry)
         verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=reproduce, owner=owner.new_run())
         report(verdict, folder)
     return verdict, folder
@@ -141,6 +170,7 @@ def staged(
     from chaoskit.loads.process import OpenLoop
     from chaoskit.reports.progress import Discreet
 
+    hold_back_unbound(experiment)
     options, build = experiment.environment.options, None
     asked = given.environment
     if asked is None:
@@ -238,6 +268,7 @@ def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> s
 
     from chaoskit.loads.schedule import arrivals
 
+    hold_back_unbound(experiment)
     topology = registry.topology(experiment.environment.use)
     schedule = plan(experiment, seed=seed)
     load = experiment.load

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaoskit.documents.fields import LONGEST_TEXT, Fields
 from chaoskit.documents.limits import WHAT as LIMITS_WHAT
 from chaoskit.documents.limits import hold_to_limits, read_limits
+from chaoskit.documents.matrix import WHAT as MATRIX_WHAT
+from chaoskit.documents.matrix import Entry, entries
 from chaoskit.documents.parts import Parts, Scope
 from chaoskit.documents.secrets import SecretValues
-from chaoskit.documents.tree import SECRET, Items, Node, Pairs, Problems, Scalar, Tree, parse
+from chaoskit.documents.tree import SECRET, Items, Node, Pairs, Problems, Scalar, Tree, parse, written_out
 from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
-from chaoskit.model.secrets import without_url_passwords
+from chaoskit.model.secrets import Secrets, without_url_passwords
 from chaoskit.model.topology import Topology
 from chaoskit.model.units import Unit
 from chaoskit.registry import Registry, not_one_of
@@ -37,7 +40,8 @@ DOCUMENT = {
     "reason": "text: why this is tried, in plain language",
     "incident": "the name of a published incident, such as gocardless-2017",
     "production": "true or false: whether this must be allowed by name, with --allow production",
-    "environment": "a name such as bank, or {use: …, on: …, options: {…}}",
+    "marks": "a list of marks for pytest, such as [slow]",
+    "environment": "a name such as bank, {use: …, on: …, options: {…}}, or {fixture: …}",
     "load": "{arrivals_per_s: …, duration: …, mix: {…}}",
     "steady_state": "a list of checks",
     "faults": "a list of faults",
@@ -45,11 +49,13 @@ DOCUMENT = {
     "abort_if": "a list of checks",
     "limits": LIMITS_WHAT,
     "secrets": "a list of environment variables whose values must never be shown, such as [CORE_TOKEN]",
+    "matrix": MATRIX_WHAT,
 }
 ENVIRONMENT = {
     "use": "the name of an environment, or 'module:name'",
     "on": "the name of a place, such as process",
     "options": "a mapping of options to their values",
+    "fixture": "the name of a pytest fixture that gives an environment which is up",
 }
 LOAD = {
     "arrivals_per_s": "a number per second",
@@ -58,6 +64,7 @@ LOAD = {
     "profile": "a name such as steady, or a list of {at: …, times: …}",
 }
 STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
+MARK = "[A-Za-z_][A-Za-z0-9_]*"
 REQUIRED = ("chaoskit", "title", "environment", "load", "expect")
 LOAD_REQUIRED = ("arrivals_per_s", "duration", "mix")
 
@@ -69,15 +76,59 @@ def read(
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     on: str | None = None,
+    entry: str = "",
+    topology: Topology | None = None,
     environ: Mapping[str, str] | None = os.environ,
 ) -> Experiment:
     """Read the document in a file. *options* and *on* are the command line's: they go before what the document says.
 
-    *environ* has the values of secrets; None is for a document that is judged and not run: `***` then stands for each.
+    *entry* chooses one of a document with a matrix. *topology* is what an environment at hand consists of: names are checked
+    against it. *environ* has the values of secrets; None is for a document that is judged and not run: `***` then stands for each.
     Raises `InvalidDocument` with every mistake; a file that cannot be read is one too.
     """
-    text = text_of(Path(path), Problems(file=str(path)), expected="an experiment document such as database_failover.chaos.yaml")
-    return read_text(text, file=str(path), registry=registry, variables=variables, options=options, on=on, environ=environ)
+    return read_text(
+        _experiment_text(path),
+        file=str(path),
+        registry=registry,
+        variables=variables,
+        options=options,
+        on=on,
+        entry=entry,
+        topology=topology,
+        environ=environ,
+    )
+
+
+def expand(
+    path: Path | str,
+    *,
+    registry: Registry,
+    variables: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    on: str | None = None,
+    topology: Topology | None = None,
+    environ: Mapping[str, str] | None = os.environ,
+) -> tuple[Experiment, ...]:
+    """Every entry of the document's matrix, in order; the one experiment of a document without a matrix. Otherwise as `read`."""
+    sources = _Sources(registry, str(path), variables or {}, options or {}, on, topology, environ)
+    return sources.experiments(_experiment_text(path))[0]
+
+
+def bind(
+    experiment: Experiment,
+    topology: Topology,
+    *,
+    registry: Registry,
+    variables: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] | None = os.environ,
+) -> Experiment:
+    """The experiment of a document, its names checked against the environment that is at hand.
+
+    Its document is read once more, so *variables* are the ones that it was read with. Raises `InvalidDocument`.
+    """
+    return read(
+        experiment.source, registry=registry, variables=variables, entry=experiment.entry, topology=topology, environ=environ
+    )
 
 
 def read_text(
@@ -88,21 +139,88 @@ def read_text(
     variables: Mapping[str, str] | None = None,
     options: Mapping[str, str] | None = None,
     on: str | None = None,
+    entry: str = "",
+    topology: Topology | None = None,
     environ: Mapping[str, str] | None = os.environ,
 ) -> Experiment:
     """The same for a document that is at hand as text. *file* is what messages call it."""
-    problems = Problems(file=file)
-    secrets = SecretValues(environ, problems)
-    tree = parse(text, variables=variables or {}, problems=problems, secret_of=secrets.named)
-    reader = _Reader(registry, problems, secrets, options=options or {}, on=on)
-    experiment = reader.experiment(tree) if tree.root is not None else None
-    for name in sorted(set(variables or ()) - tree.variables) if tree.root is not None else ():
-        message = not_one_of(name, tree.variables, what="a variable of the document")
-        problems.found.append(Problem(message=message, file=file, where=f"--var {name}=…"))
-    if problems.found or experiment is None:
-        found = sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))
-        raise InvalidDocument(tuple(_shown(problem, secrets) for problem in found))
-    return experiment
+    sources = _Sources(registry, file, variables or {}, options or {}, on, topology, environ)
+    experiments, matrix = sources.experiments(text)
+    for experiment in experiments:
+        if experiment.entry == entry:
+            return experiment
+    ids = [experiment.entry for experiment in experiments]
+    if matrix is None:
+        message = "the document has no matrix, so it has no entries; leave it out"
+        raise InvalidDocument((Problem(message=message, file=file, where=f"--entry {entry}"),))
+    if entry:
+        raise InvalidDocument((Problem(message=not_one_of(entry, ids, what="an entry of the matrix"), file=file, where="--entry"),))
+    message = f"there are {len(ids)} entries ({', '.join(ids)}); choose one with --entry, or expand them all"
+    raise InvalidDocument((Problem(message=message, file=file, line=matrix.line, column=matrix.column, where="matrix"),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """All that is read besides the text itself."""
+
+    registry: Registry
+    file: str
+    variables: Mapping[str, str]
+    options: Mapping[str, str]
+    on: str | None
+    topology: Topology | None
+    environ: Mapping[str, str] | None
+
+    def experiments(self, text: str) -> tuple[tuple[Experiment, ...], Node | None]:
+        """Every entry, and the matrix; it is None when there is none. Raises `InvalidDocument` with the mistakes of all of them."""
+        problems = Problems(file=self.file)
+        secrets = SecretValues(self.environ, problems)
+        tree = parse(text, variables=self.variables, problems=problems, secret_of=secrets.named)
+        matrix = None
+        experiments, told = [], dict[Problem, list[str]]()
+        if tree.root is not None:
+            matrix = self._matrix(tree.root)
+            found = entries(tree.root, Fields(problems), size=len(text), secrets=self._known_secrets(tree.root, secrets))
+            for one in found:
+                own = Problems(file=self.file, settled=set(problems.settled))
+                reader = _Reader(self.registry, own, secrets.again(own), self)
+                experiment = reader.experiment(tree, one)
+                for problem in own.found:
+                    told.setdefault(_shown(problem, reader.secrets), []).append(one.id)
+                if experiment is not None:
+                    experiments.append(experiment)
+            for name in sorted(set(self.variables) - tree.variables):
+                message = not_one_of(name, tree.variables, what="a variable of the document")
+                problems.found.append(Problem(message=message, file=self.file, where=f"--var {name}=…"))
+            problems.found += (_of_some(problem, dict.fromkeys(ids), len(found)) for problem, ids in told.items())
+        if problems.found:
+            in_order = sorted(problems.found, key=lambda p: (p.line or 0, p.column or 0))
+            raise InvalidDocument(tuple(_shown(problem, secrets) for problem in in_order))
+        return tuple(experiments), matrix
+
+    def _matrix(self, root: Node) -> Node | None:
+        return next((value for key, value in root.pairs if key.text == "matrix"), None) if isinstance(root, Pairs) else None
+
+    def _known_secrets(self, root: Node, secrets: SecretValues) -> Secrets:
+        """Also those that the document only names: none may get into the id of an entry. What is wrong with them is told later."""
+        known = secrets.again(Problems(file=self.file))
+        for key, value in root.pairs if isinstance(root, Pairs) else ():
+            for item in value.nodes if key.text == "secrets" and isinstance(value, Items) else ():
+                if isinstance(item, Scalar):
+                    known.named(item, item.text)
+        return known.secrets
+
+
+def _experiment_text(path: Path | str) -> str:
+    return text_of(Path(path), Problems(file=str(path)), expected="an experiment document such as database_failover.chaos.yaml")
+
+
+def _of_some(problem: Problem, ids: Mapping[str, object], of: int) -> Problem:
+    """A mistake that not every entry makes says which ones do."""
+    if len(ids) == of:
+        return problem
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    return replace(problem, message=f"{problem.message} (in the entry {next(iter(ids))}{more})")
 
 
 def _shown(problem: Problem, secrets: SecretValues) -> Problem:
@@ -142,19 +260,17 @@ def check_version(node: Node | None, fields: Fields) -> None:
 
 
 class _Reader:
-    def __init__(
-        self, registry: Registry, problems: Problems, secrets: SecretValues, *, options: Mapping[str, str], on: str | None
-    ) -> None:
+    def __init__(self, registry: Registry, problems: Problems, secrets: SecretValues, sources: _Sources) -> None:
         self._registry = registry
-        self._secrets = secrets
+        self.secrets = secrets
         self._tags: dict[str, str] = {}
         self._fields = Fields(problems)
-        self._options = options
-        self._on = on
+        self._options = sources.options
+        self._on = sources.on
+        self._at_hand = sources.topology
 
-    def experiment(self, tree: Tree) -> Experiment | None:
-        assert tree.root is not None
-        given = self._fields.table(tree.root, DOCUMENT, required=REQUIRED, what="an experiment, beginning with 'chaoskit: 1'")
+    def experiment(self, tree: Tree, entry: Entry) -> Experiment | None:
+        given = self._fields.table(entry.root, DOCUMENT, required=REQUIRED, what="an experiment, beginning with 'chaoskit: 1'")
         if given is None:
             return None
         check_version(given.get("chaoskit"), self._fields)
@@ -162,6 +278,7 @@ class _Reader:
         reason = self._fields.text(given.get("reason"))
         incident = self._fields.text(given.get("incident"), longest=LONGEST_TEXT // 20, is_line=True)
         production = self._fields.flag(given.get("production"))
+        marks = self._marks(given.get("marks"))
         environment, topology = self._environment(given.get("environment"))
         load, mix, duration_s = self._load(given.get("load"), topology)
         parts = Parts(self._registry, self._fields, Scope(topology=topology, mix=mix, duration_s=duration_s))
@@ -173,18 +290,15 @@ class _Reader:
         for item in self._fields.items(given.get("secrets"), DOCUMENT["secrets"]):
             name = self._fields.name(item, expected="the name of an environment variable")
             if name is not None:
-                self._secrets.named(item, name)
-        self._secrets.look_through(tree.root, self._options)
-        self._secrets.hold_against(self._registry, topology)
-        secrets = self._secrets.secrets
+                self.secrets.named(item, name)
+        self.secrets.look_through(entry.root, self._options)
+        self.secrets.hold_against(self._registry, topology)
+        secrets = self.secrets.secrets
         if title is None or environment is None or load is None or not expect:
             return None
         if not any(check.name == "exercised" for check in expect):
             (exercised,) = self._registry.checks("exercised")
             expect = (*expect, exercised())
-        instead = {}
-        if self._on is not None or self._options:
-            instead = {given["environment"]: _written(environment, self._tags)}
         experiment = Experiment(
             title=secrets.redact(title),
             reason=secrets.redact(reason or ""),
@@ -196,15 +310,41 @@ class _Reader:
             expect=expect,
             abort_if=abort_if,
             source=self._fields.problems.file,
-            document=self._secrets.stored(tree, instead),
+            document=self._stored(tree, entry, environment),
             secrets=secrets,
             limits=limits,
             production=production or False,
+            marks=marks,
+            entry=entry.id,
         )
         # With a fault left out for another mistake, the others would be called by the wrong number.
         if topology is not None and "limits" in given and not self._fields.problems.found:
             hold_to_limits(experiment, topology, given["limits"], self._fields)
         return experiment
+
+    def _marks(self, node: Node | None) -> tuple[str, ...]:
+        marks = []
+        for item in self._fields.items(node, DOCUMENT["marks"]):
+            name = self._fields.name(item, expected="the name of a mark, such as slow")
+            if name is not None and not re.fullmatch(MARK, name):
+                self._fields.wrong(item, "is not the name of a mark; expected letters, digits and _, such as slow")
+            elif name is not None:
+                marks.append(name)
+        return tuple(marks)
+
+    def _stored(self, tree: Tree, entry: Entry, environment: EnvironmentChoice) -> str:
+        """The document, as it can be read again: the command line's choice is in it, and of a matrix this entry only."""
+        if entry.id:
+            assert isinstance(entry.root, Pairs)
+            text = f"# The entry {entry.id} of a matrix, written out.\n{written_out(entry.root)}"
+            spoilt, unknown = Problems(file=""), self.secrets.again(Problems(file=""))
+            tree = parse(text, variables={}, problems=spoilt, secret_of=unknown.named)
+            assert not spoilt.found, "what was written out can be read again"
+        root, instead = tree.root, {}
+        if self._on is not None or self._options:
+            assert isinstance(root, Pairs)
+            instead = {value: _written(environment, self._tags) for key, value in root.pairs if key.text == "environment"}
+        return self.secrets.stored(tree, instead)
 
     # The environment
 
@@ -215,12 +355,16 @@ class _Reader:
         use_node: Node | None = node
         given: dict[str, Node] = {}
         if isinstance(node, Pairs):
-            given = self._fields.table(node, ENVIRONMENT, required=("use",), what=DOCUMENT["environment"]) or {}
+            is_fixture = any(key.text == "fixture" for key, _ in node.pairs)
+            required = () if is_fixture else ("use",)
+            given = self._fields.table(node, ENVIRONMENT, required=required, what=DOCUMENT["environment"]) or {}
+            if is_fixture:
+                return self._fixture(given, node)
             use_node = given.get("use")
         use = self._fields.name(use_node, expected=DOCUMENT["environment"]) if use_node else None
         if use is None or use_node is None:
             return None, None
-        topology = self._fields.look_up(use_node, self._registry.topology, use)
+        topology = self._at_hand or self._fields.look_up(use_node, self._registry.topology, use)
         places = self._registry.names("places")
         what = "a place where environments run"
         on = self._fields.name(given["on"], expected=ENVIRONMENT["on"]) if "on" in given else None
@@ -230,6 +374,23 @@ class _Reader:
             self._fields.problems.add(node, not_one_of(self._on, places, what=what), where="--on")
         options = self._option_values(given.get("options"), node, topology)
         return EnvironmentChoice(use=use, on=self._on or on, options=options), topology
+
+    def _fixture(self, given: Mapping[str, Node], node: Node) -> tuple[EnvironmentChoice | None, Topology | None]:
+        """The environment of a fixture is up already: nothing else can be chosen."""
+        for key in ("use", "on", "options"):
+            if key in given:
+                self._fields.problems.add(
+                    given[key], f"{key!r} is for an environment that chaoskit starts; leave it or 'fixture' out"
+                )
+        asked = {"--on": self._on is not None, "--option": bool(self._options)}
+        for option in (option for option, is_given in asked.items() if is_given):
+            self._fields.problems.add(node, "the environment is up already, by a fixture; leave it out", where=option)
+        name = self._fields.name(given["fixture"], expected=ENVIRONMENT["fixture"])
+        if name is not None and not name.isidentifier():
+            self._fields.wrong(given["fixture"], f"is not the name of a fixture; expected {ENVIRONMENT['fixture']}")
+        if name is None:
+            return None, None
+        return EnvironmentChoice(use=self._at_hand.name if self._at_hand else "", fixture=name), self._at_hand
 
     def _option_values(self, node: Node | None, environment: Node, topology: Topology | None) -> Mapping[str, str]:
         values: dict[str, str] = {}

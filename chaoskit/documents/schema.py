@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from chaoskit.documents.fields import LONGEST_TEXT
 from chaoskit.documents.limits import LIMITS
+from chaoskit.documents.matrix import MOST_ENTRIES
 from chaoskit.documents.parameters import Parameter, parameters
 from chaoskit.documents.quantities import LARGEST, PATTERNS
-from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, REQUIRED, STEP, VERSION
+from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, MARK, REQUIRED, STEP, VERSION
 from chaoskit.model.units import Kind, Unit
 from chaoskit.registry import Registry, summary
 
@@ -46,7 +47,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
     checks: Schema = {"type": "array", "items": _ref("check")}
     option: Schema = {"type": ["string", "number", "boolean"]}
     choice = _object(
-        ENVIRONMENT,
+        {key: says for key, says in ENVIRONMENT.items() if key != "fixture"},
         {
             "use": _ref("text"),
             "on": {"anyOf": [{"enum": [*registry.names("places")]}, _variable()]},
@@ -54,6 +55,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
         },
         required=("use",),
     )
+    fixture = _object({"fixture": ENVIRONMENT["fixture"]}, {"fixture": _ref("text")}, required=("fixture",))
     step = _object(STEP, {"at": _ref("duration"), "times": _ref("factor")}, required=tuple(STEP))
     profiles: Schema = {
         "anyOf": [{"enum": [*registry.names("profiles")]}, _variable(), {"type": "array", "minItems": 1, "items": step}]
@@ -75,7 +77,8 @@ def _properties(registry: Registry) -> dict[str, Schema]:
         "reason": _ref("text"),
         "incident": _ref("text"),
         "production": {"anyOf": [{"type": "boolean"}, _variable()]},
-        "environment": {"anyOf": [_ref("text"), choice]},
+        "marks": {"type": "array", "items": {"anyOf": [{"type": "string", "pattern": f"^(?:{MARK})$"}, _variable()]}},
+        "environment": {"anyOf": [_ref("text"), choice, fixture]},
         "load": load,
         "steady_state": checks,
         "faults": {"type": "array", "items": _ref("fault")},
@@ -83,6 +86,18 @@ def _properties(registry: Registry) -> dict[str, Schema]:
         "abort_if": checks,
         "limits": {**limits, "minProperties": 1},
         "secrets": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
+        "matrix": _matrix(),
+    }
+
+
+def _matrix() -> Schema:
+    values: Schema = {"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "uniqueItems": True}
+    combination: Schema = {"type": "object", "minProperties": 1}
+    return {
+        "anyOf": [
+            {"type": "object", "minProperties": 1, "additionalProperties": values},
+            {"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "uniqueItems": True, "items": combination},
+        ]
     }
 
 

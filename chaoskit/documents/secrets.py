@@ -39,6 +39,12 @@ class SecretValues:
     def secrets(self) -> Secrets:
         return Secrets(tuple(dict.fromkeys(one.value for one in self._found if one.value != MARK)))
 
+    def again(self, problems: Problems) -> SecretValues:
+        """The same values for another reading, whose mistakes go to *problems*."""
+        made = SecretValues(self._environ, problems)
+        made._found = list(self._found)
+        return made
+
     def named(self, node: Node, name: str) -> str:
         """The value of the environment variable *name*; `***` when it has none, which is then a problem at *node*."""
         if self._environ is None:

@@ -117,6 +117,30 @@ def parse(
     return Tree(root=root, text=text, changes=tuple(builder.changes), variables=frozenset(builder.named))
 
 
+def written(node: Node) -> str:
+    """A value in one line, as it can stand in a document: its variables are filled in, its secrets are named."""
+    if isinstance(node, Items):
+        return f"[{', '.join(written(one) for one in node.nodes)}]"
+    if isinstance(node, Pairs):
+        return f"{{{', '.join(f'{_key_written(key)}: {written(value)}' for key, value in node.pairs)}}}"
+    assert isinstance(node, Scalar)
+    if node.secret:
+        return f"{SECRET} {node.secret}"
+    is_plain = not isinstance(node.value, str) or isinstance(_resolved(node.text), str)
+    return _as_written(node.text, is_plain=is_plain)
+
+
+def written_out(root: Pairs) -> str:
+    """A whole document: one line for each key, and for each entry of its lists."""
+    lines = []
+    for key, value in root.pairs:
+        if isinstance(value, Items) and value.nodes:
+            lines += [f"{_key_written(key)}:", *(f"  - {written(one)}" for one in value.nodes)]
+        else:
+            lines.append(f"{_key_written(key)}: {written(value)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 class _Stop(Exception):
     """The rest of the text cannot be read sensibly; the problem has been added."""
 
@@ -249,10 +273,7 @@ class _Builder:
             self._problems.settled.add(node.start)
         # A block scalar's slice runs to the next line, which must stay one.
         tail = "\n" if self._text[node.start : end].endswith("\n") else ""
-        escaped = text.replace("${", "$${")
-        is_safe = is_plain and (_SAFE_PLAIN.fullmatch(escaped) is not None or not isinstance(_resolved(text), str))
-        as_written = (escaped or "~") if is_safe else json.dumps(escaped, ensure_ascii=False)
-        self.changes.append((node.start, end, as_written + tail))
+        self.changes.append((node.start, end, _as_written(text, is_plain=is_plain) + tail))
         return Scalar(**place, end=end, value=_resolved(text) if is_plain else text, text=text)
 
     def _filled(self, node: Scalar) -> str:
@@ -312,6 +333,24 @@ def _resolved(text: str) -> str | int | float | bool | None:
     if len(text) <= 15 and _INT.fullmatch(text):
         return int(text)
     return float(text) if _FLOAT.fullmatch(text) else text
+
+
+def _key_written(key: Scalar) -> str:
+    """A key. It is text however it is written, and `${` stays in it."""
+    return key.text if _SAFE_PLAIN.fullmatch(key.text) else _quoted(key.text)
+
+
+def _as_written(text: str, *, is_plain: bool) -> str:
+    """A scalar's text with `${` escaped, and in quotes where it would be read as something else without."""
+    escaped = text.replace("${", "$${")
+    if is_plain and (_SAFE_PLAIN.fullmatch(escaped) is not None or not isinstance(_resolved(text), str)):
+        return escaped or "~"
+    return _quoted(escaped)
+
+
+def _quoted(text: str) -> str:
+    # YAML allows these in quotes only as escapes, and JSON does not escape them.
+    return re.sub(r"[\x7f-\x9f\ufeff\ufffe\uffff]", lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -15,11 +15,16 @@ from chaoskit.model.secrets import NO_SECRETS, Secrets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentChoice:
-    """Which system to use and where to run it. `on` None means the environment's default place."""
+    """Which system to use and where to run it. `on` None means the environment's default place.
+
+    With `fixture`, a pytest fixture gives an environment that is up. `use` is then "" until the names of the experiment were checked
+    against what that environment consists of: before that, nothing may be started.
+    """
 
     use: str
     on: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    fixture: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,10 @@ class Experiment:
     """What it may hurt by its own word; a machine's policy may allow less."""
     production: bool = False
     """Whether it must be allowed by name: it hurts, or may reach, what real customers use."""
+    marks: tuple[str, ...] = ()
+    """Marks for the test that it is under pytest."""
+    entry: str = ""
+    """Which entry of the document's matrix it is, such as `for=5s,defect=none`; "" without a matrix."""
     source: str = ""
     """Where it was read from, for messages and for `reproduce`."""
     document: str = field(default="", repr=False)
