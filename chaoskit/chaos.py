@@ -141,7 +141,7 @@ class Chaos:
             progress=self._progress,
             stop=StopFlag(),
             machine=self._machine,
-            given=Given(environment=used, load=self._load(), observe=self._observe),
+            given=Given(environment=used, load=self._load(), observe=self._observe, reproduce=self._reproduce),
         )
         self._verdicts.append((verdict, folder.path))
         return verdict

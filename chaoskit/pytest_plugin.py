@@ -137,6 +137,15 @@ def _settings(config: pytest.Config) -> Settings:
     seed = values["seed"]
     if seed is not None and not seed.isdecimal():
         wrong.append(f"{given['seed'][1]}: {seed!r} is not a seed; expected a whole number from 0 on")
+    allow = tuple(config.getoption("chaos_allow") or ())
+    if allow:
+        from chaoskit.machine import permissions
+        from chaoskit.model.errors import UsageError
+
+        try:
+            permissions(allow)
+        except UsageError as error:
+            wrong += str(error).replace("--allow", "--chaos-allow").splitlines()
     collect = values["collect"] != "no"
     if not collect:
         files = [word for word in config.args if SUFFIX in word]
@@ -156,7 +165,7 @@ def _settings(config: pytest.Config) -> Settings:
         environment=values["environment"] or "",
         inconclusive=values["inconclusive"] or "fail",
         require_docker=values["require_docker"] == "yes",
-        allow=tuple(config.getoption("chaos_allow") or ()),
+        allow=allow,
     )
 
 

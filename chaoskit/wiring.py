@@ -138,7 +138,7 @@ def carry_out(
     with staged(
         request, experiment, registry, seed=seed, progress=progress, stop=stop, machine=machine, given=given or Given()
     ) as (cast_of_run, folder):
-        reproduce = request.reproduce(seed, entry=experiment.entry)
+        reproduce = (given.reproduce if given else "") or request.reproduce(seed, entry=experiment.entry)
         verdict = run(experiment, cast_of_run, folder=folder, seed=seed, reproduce=reproduce, owner=owner.new_run())
         report(verdict, folder)
     return verdict, folder
@@ -151,6 +151,8 @@ class Given:
     environment: Environment | None = None
     load: Load | None = None
     observe: Callable[[Event], None] = lambda _event: None
+    reproduce: str = ""
+    """The command that does the same again, where it is not the command line's; "" where it is."""
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from chaoskit.model.errors import ChaoskitError
 
 SKIPPED = pytest.StashKey[list]()
 
+pytest_plugins = ["pytester"]
 collect_ignore_glob = ["*.chaos.yaml"]  # documents that tests read are no tests
 
 

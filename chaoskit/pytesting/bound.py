@@ -45,11 +45,11 @@ class BoundChaos(Chaos):
         seed: int | None = None,
     ) -> Verdict:
         """As `Chaos.run`. Raises `MissingEngine` besides, and KeyboardInterrupt when the session was asked to end meanwhile."""
-        try:
-            verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
-            _raise_missing_engine(verdict)
-        finally:
-            self._tell()
+        verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
+        if missing := _missing_engine(verdict):
+            self._told += 1  # nothing was started, so there is nothing to tell
+            raise MissingEngine(missing)
+        self._tell()
         self._interrupts.check()
         return verdict
 
@@ -82,9 +82,6 @@ class BoundChaos(Chaos):
                         "pytest.raises(chaoskit.NotPassed) where it is the one that is wanted."
                     )
                     raise
-
-    def folder_of(self, verdict: Verdict) -> Path:
-        return next(folder for one, folder in self.verdicts if one is verdict)
 
     def _tell(self) -> None:
         """Put verdicts that are new on the test's report, and tell them to who listens."""
@@ -122,11 +119,11 @@ def digest(fault: Mapping[str, object]) -> str:
     return f"{fault['kind']} of {named} at {fault['injected_at_s']} s{'' if fault['effect_seen'] else ' without effect'}, {healed}"
 
 
-def _raise_missing_engine(verdict: Verdict) -> None:
-    """A run finds out that there is no engine when it starts its environment, and says so in its verdict."""
+def _missing_engine(verdict: Verdict) -> str:
+    """A run finds out that there is no engine when it starts its environment, and says so in its verdict. "" otherwise."""
     begins = f"{MissingEngine.__name__}: "
-    if verdict.result is Result.ERROR and verdict.problems and verdict.problems[0].startswith(begins):
-        raise MissingEngine(verdict.problems[0].removeprefix(begins))
+    first = verdict.problems[0] if verdict.result is Result.ERROR and verdict.problems else ""
+    return first.removeprefix(begins) if first.startswith(begins) else ""
 
 
 class _Logged:

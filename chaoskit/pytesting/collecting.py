@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaoskit import documents
-from chaoskit.model.errors import InvalidDocument, Problem
+from chaoskit.model.errors import InvalidDocument, Problem, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.protocols import Environment
 from chaoskit.pytest_plugin import SETTINGS_KEY, SUFFIX, session_of
@@ -28,20 +31,34 @@ class ExperimentFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         name = self.path.name.removesuffix(SUFFIX)
         try:
-            experiment = documents.read(self.path, registry=Registry())
+            experiments = documents.expand(self.path, registry=Registry())
+            items = [ExperimentItem.of(self, name, experiment) for experiment in experiments]
         except InvalidDocument as error:
             yield BrokenDocument.of(self, name, error.problems)
-            return
-        yield ExperimentItem.of(self, name, experiment)
+        else:
+            yield from items
+
+    def line_of(self, key: str) -> int:
+        """The line of a key of the document, counted from 1; 1 for one that is not there."""
+        lines = self.path.read_text(encoding="utf-8-sig").splitlines()
+        return next((number for number, line in enumerate(lines, start=1) if re.match(rf"{key}\s*:", line)), 1)
 
 
 class ExperimentItem(pytest.Function):
     """One experiment, with the fixtures of where it stands."""
 
+    line: int
+    fixture: str
+
     @classmethod
     def of(cls, file: ExperimentFile, name: str, experiment: Experiment) -> ExperimentItem:
-        fixture = file.config.stash[SETTINGS_KEY].environment
-        item: ExperimentItem = cls.from_parent(file, name=name, callobj=_call(experiment, fixture))
+        """Raises `InvalidDocument` for a mark that is not registered, where that is asked for."""
+        fixture = experiment.environment.fixture or file.config.stash[SETTINGS_KEY].environment
+        full = f"{name}[{experiment.entry}]" if experiment.entry else name
+        item: ExperimentItem = cls.from_parent(file, name=full, callobj=_call(experiment, fixture), originalname=name)
+        item.line, item.fixture = file.line_of("title"), fixture
+        for mark in experiment.marks:
+            item.add_marker(_mark(mark, file))
         item.add_marker("chaos")
         if any(injection.fault.kind in SATURATES for injection in experiment.faults):
             item.add_marker("chaos_serial")
@@ -50,19 +67,18 @@ class ExperimentItem(pytest.Function):
         return item
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, 0, self.name
+        return self.path, self.line - 1, self.name
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
-        if isinstance(excinfo.value, pytest.FixtureLookupError) and excinfo.value.argname in self.fixturenames:
-            return str(
-                Problem(
-                    message=f"there is no fixture {excinfo.value.argname!r} for this file; "
-                    "expected one that gives an environment which is up (pytest --fixtures lists those that there are)",
-                    file=self.location[0],
-                    line=(self.location[1] or 0) + 1,
-                    where="environment.fixture",
-                )
+        error = excinfo.value
+        if isinstance(error, pytest.FixtureLookupError) and error.argname == self.fixture:
+            assert isinstance(self.parent, ExperimentFile)
+            message = (
+                f"there is no fixture {error.argname!r} for this file; expected one that gives an environment which is up "
+                "(pytest --fixtures lists those that there are)"
             )
+            place = f"{self.location[0]}:{self.parent.line_of('environment')}"
+            return f"{place}: environment.fixture: {message}"
         return super().repr_failure(excinfo)
 
 
@@ -74,20 +90,31 @@ class BrokenDocument(pytest.Item):
     @classmethod
     def of(cls, file: ExperimentFile, name: str, problems: tuple[Problem, ...]) -> BrokenDocument:
         item: BrokenDocument = cls.from_parent(file, name=name)
-        item.problems = problems
+        item.problems = tuple(replace(problem, file=item.location[0]) for problem in problems)
         item.add_marker("chaos")
         return item
 
     def runtest(self) -> None:
         raise InvalidDocument(self.problems)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, InvalidDocument):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
     def reportinfo(self) -> tuple[Path, int, str]:
-        return self.path, (self.problems[0].line or 1) - 1, self.name
+        return self.path, (self.problems[0].line or 1) - 1 if self.problems else 0, self.name
+
+
+def _mark(name: str, file: ExperimentFile) -> pytest.MarkDecorator:
+    """A mark of a document. One that nobody has registered is told with its place, as an error or as a warning as pytest has it."""
+    line = file.line_of("marks")
+    try:
+        if name in WITHOUT_EFFECT:
+            raise pytest.fail.Exception(f"{name!r} says nothing without arguments, and a document gives none; leave it out")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            mark: pytest.MarkDecorator = getattr(pytest.mark, name)
+        for one in caught:
+            warnings.warn_explicit(str(one.message), one.category, filename=str(file.path), lineno=line)
+    except (pytest.fail.Exception, Warning) as error:
+        raise InvalidDocument((Problem(message=str(error), file=str(file.path), line=line, where="marks"),)) from error
+    return mark
 
 
 def _call(experiment: Experiment, fixture: str) -> Callable[..., None]:
@@ -95,6 +122,8 @@ def _call(experiment: Experiment, fixture: str) -> Callable[..., None]:
 
     def run(request: pytest.FixtureRequest, chaos_arguments: Mapping[str, object], **given: Environment) -> None:
         environment = given[fixture] if fixture else None
+        if environment is not None and experiment.environment.use:
+            _hold_together(experiment, fixture, environment)
         with session_of(request.config).bound(request.node, environment, chaos_arguments) as chaos:
             chaos.check(chaos.run(experiment, environment))
 
@@ -102,3 +131,13 @@ def _call(experiment: Experiment, fixture: str) -> Callable[..., None]:
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
+
+
+def _hold_together(experiment: Experiment, fixture: str, environment: Environment) -> None:
+    """The fixture that the settings name must give what the document is about. Raises `UsageError`."""
+    wanted, found = Registry().topology(experiment.environment.use).name, environment.topology.name
+    if wanted != found:
+        raise UsageError(
+            f"{experiment.source}: environment: the document is about {wanted!r}, and the fixture {fixture!r} (chaos_environment) "
+            f"gives {found!r}; name the right fixture in the document, environment: {{fixture: …}}"
+        )

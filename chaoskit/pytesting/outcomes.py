@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chaoskit.chaos import HarnessFailed, NotPassed
-from chaoskit.model.errors import ChaoskitError, MissingEngine
+from chaoskit.model.errors import ChaoskitError, InvalidDocument, MissingEngine
 from chaoskit.model.verdict import Result, Verdict
 from chaoskit.pytest_plugin import Settings
 from chaoskit.pytesting.bound import BoundChaos, digest
@@ -41,7 +41,7 @@ def translate(
     elif isinstance(error, ChaoskitError):
         if call.when == "teardown":
             report.user_properties = [*report.user_properties, ("chaos_left", f"{type(error).__name__}: {error}")]
-        else:
+        elif not isinstance(error, InvalidDocument):  # that says something of the test, not of chaoskit
             report.when = "setup"
         if isinstance(error, HarnessFailed):
             _show(item, call, report, error, kind="Error", run=(error.verdict, error.folder))

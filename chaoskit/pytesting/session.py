@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import random
 import shlex
 import weakref
@@ -34,6 +33,8 @@ class ChaosSession:
         self._worker = str(worker.get("workerid", ""))
         """This process among those of pytest-xdist, "" when it is the only one."""
         self._workers = int(str(worker.get("workercount", 1)))
+        self._why_no_engine: str | None = None
+        """Why no container engine can be used here, "" when one answers; None as long as no test has needed to know."""
         self._interrupts = Interrupts()
         self._ours: weakref.WeakSet[Environment] = weakref.WeakSet()
         """Environments that fixtures of ours have brought up: nobody else has them."""
@@ -85,8 +86,11 @@ class ChaosSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if item.get_closest_marker("chaos_docker") and (reason := why_no_engine()):
-            raise MissingEngine(reason)
+        if item.get_closest_marker("chaos_docker"):
+            if self._why_no_engine is None:
+                self._why_no_engine = _why_no_engine()
+            if self._why_no_engine:
+                raise MissingEngine(self._why_no_engine)
         if self._workers > 1 and item.get_closest_marker("chaos_serial"):
             item.warn(
                 ChaosWarning(
@@ -116,13 +120,16 @@ class ChaosSession:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        translate(item, call, report, item.stash.get(BOUND_KEY, None), self._settings)
+        chaos = item.stash.get(BOUND_KEY, None)
+        translate(item, call, report, chaos, self._settings)
+        if chaos is not None and call.when == "call" and item.config.pluginmanager.has_plugin("html"):
+            from chaoskit.pytesting.html import add_links
+
+            add_links(item.config, report, chaos)
         return report
 
 
-@functools.cache
-def why_no_engine() -> str:
-    """Why no container engine can be used here, "" when one answers. Asked once, and only for a test that needs one."""
+def _why_no_engine() -> str:
     from chaoskit.environments import docker_engine
 
     try:
