@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Self
 
 from chaoskit.environments import container_faults
 from chaoskit.environments.container_undo import undo_container
-from chaoskit.environments.docker_engine import TARGET_LABEL, engine_address
+from chaoskit.environments.docker_engine import TARGET_LABEL, connect, engine_address
 from chaoskit.environments.docker_service import DockerService
 from chaoskit.environments.hello import Address
 from chaoskit.environments.images import provide
@@ -74,13 +74,15 @@ class ContainerEnvironment:
     """Containers that are not the bank's, as an environment that experiments, faults and tests can use.
 
     *logs* gets one file for each service at the end; None keeps no logs. An engine elsewhere is refused unless *allow_remote*.
-    A context manager: entering starts everything, leaving removes it.
+    A context manager: entering starts everything, leaving removes it. Raises `MissingEngine` and `Unsupported` when it is made.
     """
 
     name = "docker"
 
     def __init__(self, *, logs: Path | None = None, allow_remote: bool = False) -> None:
         self._logs = logs
+        # At once: Testcontainers connects when the first container is declared, and what it raises is no reason to skip a test.
+        connect(allow_remote=allow_remote).client.close()
         self._stack = Stack(allow_remote=allow_remote)
         self._added: dict[str, _Added] = {}
         self._specs: dict[tuple[str, str], LinkSpec] = {}

@@ -14,7 +14,7 @@ from chaoskit.environments.ryuk import without_pulling_ryuk
 from chaoskit.faults.partition import Partition
 from chaoskit.faults.refuse import Refuse
 from chaoskit.model.containers import ContainerService, PacketEnvironment
-from chaoskit.model.errors import CannotHeal, CannotInject, NotReady, Unsupported, UsageError
+from chaoskit.model.errors import CannotHeal, CannotInject, MissingEngine, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
 from chaoskit.testing import injected
 
@@ -231,6 +231,15 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_started(image):
         environment.link("ledger", "payments", port=1)
     with pytest.raises(UsageError, match="'payments' was not added"):
         environment.up()
+
+
+def test_an_engine_that_is_not_there_is_told_before_testcontainers_asks_for_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
+    with pytest.raises(MissingEngine, match=r"no\.sock"):
+        ContainerEnvironment()
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+    with pytest.raises(Unsupported, match="not on this machine"):
+        ContainerEnvironment()
 
 
 def test_customers_are_part_of_the_topology_and_their_entry_is_reached(image):

@@ -36,6 +36,22 @@ def suite_stand_ins(engine):
     return _made(engine, name="payments-suite", service=PAGES / "payments-suite" / "service" / "payments.py")
 
 
+@pytest.fixture(scope="session")
+def broken_stand_ins(engine, tmp_path_factory):
+    """The same with a service that keeps one connection for all of its life, and none after that was lost."""
+    service = tmp_path_factory.mktemp("broken") / "payments.py"
+    text = (PAGES / "payments-suite" / "service" / "payments.py").read_text()
+    for right, wrong in {
+        "with psycopg.connect(URL) as connection:\n                is_begun": "with KEPT.transaction():\n                is_begun",
+        "do(connection)": "do(KEPT)",
+        "class Payments": "KEPT = psycopg.connect(URL, autocommit=True)\n\n\nclass Payments",
+    }.items():
+        assert text.count(right) == 1, right
+        text = text.replace(right, wrong)
+    service.write_text(text)
+    return _made(engine, name="payments-broken", service=service)
+
+
 def _made(engine, *, name, service):
     ours = provide(engine, say=print)
     return {
