@@ -55,6 +55,12 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "balance-is-ledger": "chaoskit.checkers.money.balance_is_ledger:BalanceIsLedger",
         "version-chain": "chaoskit.checkers.money.version_chain:VersionChain",
         "no-overdraft": "chaoskit.checkers.money.no_overdraft:NoOverdraft",
+        "order": "chaoskit.checkers.money.order:Order",
+        "answer-stable": "chaoskit.checkers.money.answer_stable:AnswerStable",
+        "observed-stays": "chaoskit.checkers.money.observed_stays:ObservedStays",
+        "read-window": "chaoskit.checkers.money.read_window:ReadWindow",
+        "snapshot": "chaoskit.checkers.money.snapshot:Snapshot",
+        "staleness": "chaoskit.checkers.money.staleness:Staleness",
     },
     "environments": {"bank": "chaoskit.bank.topology:topology"},
     "places": {
@@ -75,8 +81,13 @@ MONEY = (
     "balance-is-ledger",
     "version-chain",
     "no-overdraft",
+    "order",
+    "answer-stable",
+    "observed-stays",
+    "read-window",
+    "snapshot",
 )
-"""What `money` stands for in a document: every money checker."""
+"""What `money` stands for in a document: every money checker that has no parameter."""
 
 _PROFILES = {
     "steady": "The normal rate all along.",

@@ -173,7 +173,11 @@ def test_every_part_has_a_line_in_the_reference_page():
 def test_a_missing_and_a_surplus_line_are_seen():
     page = (ROOT / "docs" / "reference" / "parts.md").read_text()
     assert undocumented(re.sub(r"^\| `kill` .*\n", "", page, flags=re.MULTILINE)) == ["faults: kill"]
-    assert undocumented(page.replace("`within`", "in time")) == ["checks: recovery.within", "checks: takeover.within"]
+    assert undocumented(page.replace("`within`", "in time")) == [
+        "checks: recovery.within",
+        "checks: staleness.within",
+        "checks: takeover.within",
+    ]
     assert undocumented(page.replace("| `kill` |", "| `kll` |\n| `kill` |", 1)) == ["faults: kll"]
 
 

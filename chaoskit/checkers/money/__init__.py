@@ -1,6 +1,10 @@
-"""The money checks. `MONEY` is all of them, in order of cause: what comes first often makes the later ones fail too."""
+"""The money checks. `MONEY` is all that need no parameter, in order of cause: what comes first often makes later ones fail, too.
+
+Importing this package imports them all; `verify` is not among them, since it must be able to stand alone.
+"""
 
 from chaoskit.checkers.money.ack_durable import AckDurable
+from chaoskit.checkers.money.answer_stable import AnswerStable
 from chaoskit.checkers.money.at_most_once import AtMostOnce
 from chaoskit.checkers.money.balance_is_ledger import BalanceIsLedger
 from chaoskit.checkers.money.conserved import Conserved
@@ -8,6 +12,11 @@ from chaoskit.checkers.money.double_entry import DoubleEntry
 from chaoskit.checkers.money.no_overdraft import NoOverdraft
 from chaoskit.checkers.money.no_phantom import NoPhantom
 from chaoskit.checkers.money.no_refused_effect import NoRefusedEffect
+from chaoskit.checkers.money.observed_stays import ObservedStays
+from chaoskit.checkers.money.order import Order
+from chaoskit.checkers.money.read_window import ReadWindow
+from chaoskit.checkers.money.snapshot import Snapshot
+from chaoskit.checkers.money.staleness import Staleness
 from chaoskit.checkers.money.version_chain import VersionChain
 
 MONEY = (
@@ -20,11 +29,17 @@ MONEY = (
     BalanceIsLedger(),
     VersionChain(),
     NoOverdraft(),
+    Order(),
+    AnswerStable(),
+    ObservedStays(),
+    ReadWindow(),
+    Snapshot(),
 )
 
 __all__ = [
     "MONEY",
     "AckDurable",
+    "AnswerStable",
     "AtMostOnce",
     "BalanceIsLedger",
     "Conserved",
@@ -32,5 +47,10 @@ __all__ = [
     "NoOverdraft",
     "NoPhantom",
     "NoRefusedEffect",
+    "ObservedStays",
+    "Order",
+    "ReadWindow",
+    "Snapshot",
+    "Staleness",
     "VersionChain",
 ]

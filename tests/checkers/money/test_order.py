@@ -1,0 +1,96 @@
+"""The payments must have an order: literal histories of two or three of them."""
+
+from chaoskit.checkers.money import Order
+from chaoskit.model.verdict import Finding, Result
+
+PAY = {"ada": -100, "ben": 100}
+
+
+def test_passes_when_the_ledger_has_the_order_in_which_customers_were_told(story, bank):
+    for number in (1, 2, 3):
+        story.operation(number, key=f"k{number}", legs=PAY)
+        bank.book(f"k{number}", PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == "3 payments in one order that agrees with every account and with time"
+
+
+def test_fails_when_a_payment_is_booked_before_one_that_was_over_when_it_was_asked_for(story, bank):
+    for number in (1, 2):
+        story.operation(number, key=f"k{number}", legs=PAY)
+    for number in (2, 1):
+        bank.book(f"k{number}", PAY)
+    assert Order().check(bank.close(story)) == (
+        Finding(
+            checker="order",
+            outcome=Result.FAILED,
+            summary="the payments cannot have happened one after the other",
+            evidence=(
+                (
+                    "100 from ada to ben (transfer, key k2, answered 1.0 s into the load) came first,"
+                    " then 100 from ada to ben (transfer, key k1, answered 0.0 s into the load),"
+                    " as the versions of account ada say (1, 2);"
+                    " yet the last of them was over 990.0 ms before the first was asked for"
+                ),
+            ),
+            measures={"payments_ordered": 0},
+            safety=True,
+        ),
+    )
+
+
+def test_fails_when_time_and_accounts_contradict_each_other_only_together(story, bank):
+    """k1 was over before k2 began. Neither shares an account with the other, but k3 does with both."""
+    story.operation(1, key="k1", legs={"ada": -1, "vault": 1})
+    story.operation(2, key="k2", legs={"ben": -1, "cid": 1})
+    story.operation(0, key="k3", legs={"ben": -1, "ada": 1}, took=5)
+    for key, legs in (("k2", {"ben": -1, "cid": 1}), ("k3", {"ben": -1, "ada": 1}), ("k1", {"ada": -1, "vault": 1})):
+        bank.book(key, legs)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence[0].count(", then ") == 2
+
+
+def test_two_payments_at_once_may_be_in_either_order(story, bank):
+    for number in (1, 2):
+        story.operation(number, key=f"k{number}", legs=PAY, took=1.0)  # the second is asked for as the first is answered
+    for number in (2, 1):
+        bank.book(f"k{number}", PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+
+
+def test_a_payment_without_an_answer_may_have_happened_at_any_later_time(story, bank):
+    story.operation(1, "info", key="k1", legs=PAY)
+    story.operation(2, key="k2", legs=PAY)
+    bank.settled["k1"] = "applied"
+    for number in (2, 1):
+        bank.book(f"k{number}", PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+
+
+def test_a_payment_without_an_answer_cannot_have_happened_before_it_was_asked_for(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    story.operation(2, "info", key="k2", legs=PAY)
+    bank.settled["k2"] = "applied"
+    for number in (2, 1):
+        bank.book(f"k{number}", PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+
+
+def test_which_of_two_effects_an_answer_was_about_is_not_guessed(story, bank):
+    """Twice in the ledger is for `at-most-once`; the second effect came after the answer and accuses nobody here."""
+    story.operation(1, key="k1", legs=PAY)
+    story.operation(2, key="k2", legs=PAY)
+    for key in ("k1", "k2", "k1"):
+        bank.book(key, PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+
+
+def test_proves_nothing_without_postings(story, bank):
+    story.operation(1, "fail", key="k1", legs=PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.INCONCLUSIVE

@@ -1,0 +1,132 @@
+"""Looks at balances against literal ledgers: what each may show, and the one sentence when it may not."""
+
+import pytest
+
+from chaoskit.checkers.money import ReadWindow
+from chaoskit.model.verdict import Finding, Result
+
+
+@pytest.fixture
+def paid(story, bank):
+    """ada goes 1000, 900, 800, 900: at 1, 3 and 5 s, each within one second."""
+    for number, amount in ((1, -100), (2, -100), (3, 100)):
+        legs = {"ada": amount, "ben": -amount}
+        story.operation(number * 2 - 1, key=f"k{number}", legs=legs, took=1.0)
+        bank.book(f"k{number}", legs)
+    return story
+
+
+def check(story, bank):
+    (finding,) = ReadWindow().check(bank.close(story))
+    return finding
+
+
+@pytest.mark.parametrize(
+    "at, balance",
+    [(0.5, 1000), (1.5, 1000), (1.5, 900), (2.5, 900), (3.5, 900), (3.5, 800), (4.5, 800), (5.5, 800), (5.5, 900), (7, 900)],
+)
+@pytest.mark.parametrize("is_named", [False, True])
+def test_passes_for_what_the_account_may_have_held(paid, bank, at, balance, is_named):
+    version = ({1000: 0, 900: 1, 800: 2}[balance] if at < 5 or balance == 800 else 3) if is_named else None
+    paid.look(at, "ada", balance, version)
+    assert check(paid, bank).outcome is Result.PASSED
+    assert check(paid, bank).summary == "1 look at a balance, each of what the account held then"
+
+
+@pytest.mark.parametrize(
+    "at, shown, says",
+    [
+        (2.5, (1000,), "was out of date: 100 from ada to ben (transfer, key k1, answered 1.0 s into the load) was done before"),
+        (7, (900, 1), "was out of date: 100 from ben to ada (transfer, key k3, answered 5.0 s into the load) was done before"),
+        (
+            2.2,
+            (800,),
+            "came too early: 100 from ada to ben (transfer, key k2, answered 3.0 s into the load) had not been asked for",
+        ),
+        (2.2, (777,), "was never so, whatever order things happened in"),
+        (2.2, (900, 7), "was never so as version 7, whatever order things happened in"),
+        (2.2, (900, 2), "was never so as version 2, whatever order things happened in"),
+    ],
+)
+def test_fails_for_what_it_cannot_have_held(paid, bank, at, shown, says):
+    paid.look(at, "ada", *shown)
+    finding = check(paid, bank)
+    assert finding.outcome is Result.FAILED
+    assert says in finding.evidence[0]
+
+
+def test_fails_when_a_later_look_shows_an_older_state(story, bank):
+    """The payment was never answered: before and after it is both possible, but not in this order."""
+    story.operation(1, "info", key="k1", legs={"ada": -100, "ben": 100})
+    bank.settled["k1"] = "applied"
+    bank.book("k1", {"ada": -100, "ben": 100})
+    story.look(2, "ada", 900)
+    story.look(3, "ada", 1000)
+    assert ReadWindow().check(bank.close(story)) == (
+        Finding(
+            checker="read-window",
+            outcome=Result.FAILED,
+            summary="1 of 2 looks at a balance showed what the account did not hold then",
+            evidence=(
+                (
+                    "account ada at 1,000 (balance, operation 3, answered 2.0 s into the load) went back:"
+                    " account ada at 900 (balance, operation 2, answered 1.0 s into the load) was newer and over before"
+                ),
+            ),
+            measures={"looks": 2, "stale_looks": 1, "early_looks": 0, "impossible_looks": 0},
+            safety=True,
+        ),
+    )
+
+
+def test_two_looks_at_once_may_show_either_side(story, bank):
+    """As during a failover: one sees the payment, one does not."""
+    story.operation(1, "info", key="k1", legs={"ada": -100, "ben": 100})
+    bank.settled["k1"] = "applied"
+    bank.book("k1", {"ada": -100, "ben": 100})
+    story.look(2, "ada", 900, took=1.0)
+    story.look(2.5, "ada", 1000, took=1.0)
+    assert check(story, bank).outcome is Result.PASSED
+
+
+def test_the_smallest_version_that_fits_is_taken(paid, bank):
+    """900 at 3.5 s is version 1, not 3: otherwise 800 afterwards would go back."""
+    paid.look(3.2, "ada", 900)
+    paid.look(3.6, "ada", 800)
+    assert check(paid, bank).outcome is Result.PASSED
+
+
+def test_answers_that_come_in_another_order_than_they_were_asked_for(paid, bank):
+    """The first look is over last: it says nothing about the second one."""
+    paid.look(1.1, "ada", 900, took=5.0)
+    paid.look(1.2, "ada", 1000, took=0.1)
+    paid.look(1.4, "ada", 1000, took=0.1)
+    assert check(paid, bank).outcome is Result.PASSED
+
+
+def test_a_look_that_was_tried_again_counts_from_its_own_attempt(paid, bank):
+    """The operation began before the payment, the attempt that was answered began after it."""
+    paid.look(0.5, "ada", 1000, took=2.0)
+    paid.operation(0.5, "info", "ok", journey="balance", took=2.0, result={"account": "ada", "balance": 1000})
+    assert check(paid, bank).measures["stale_looks"] == 1
+
+
+def test_accounts_that_are_not_in_the_books_are_nobodys_business(paid, bank):
+    paid.look(1, "elsewhere", 5)
+    assert check(paid, bank).outcome is Result.INCONCLUSIVE
+
+
+def test_proves_nothing_when_nobody_looked(paid, bank):
+    finding = check(paid, bank)
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == "nobody looked at a balance: let the load look at some, or name single checks in place of money"
+
+
+def test_proves_nothing_about_an_account_with_a_broken_history(paid, bank):
+    from dataclasses import replace
+
+    paid.look(7, "ada", 900)
+    ledger = bank.ledger()
+    torn = replace(ledger, postings=tuple(p for p in ledger.postings if (p.account, p.version) != ("ada", 2)))
+    (finding,) = ReadWindow().check(bank.close(paid, torn))
+    assert finding.summary == "every account that was looked at has a broken history, so no look can be judged"

@@ -1,0 +1,55 @@
+import pytest
+
+from chaoskit.checkers.money import ReadWindow, Staleness
+from chaoskit.model.verdict import Result
+
+PAY = {"ada": -100, "ben": 100}
+
+
+@pytest.fixture
+def paid(story, bank):
+    """ada has 900 from 1 s on; the customer is told at 1.01 s."""
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    return story
+
+
+def check(story, bank, **parameters):
+    (finding,) = Staleness(**parameters).check(bank.close(story))
+    return finding
+
+
+def test_passes_for_a_look_that_is_behind_by_less_than_was_promised(paid, bank):
+    paid.look(2, "ada", 1000, 0)
+    assert ReadWindow().check(bank.close(paid))[0].outcome is Result.FAILED
+    finding = check(paid, bank, within_s=1.0)
+    assert (finding.outcome, finding.summary) == (Result.PASSED, "1 look at a balance, none more than 1 s behind")
+
+
+def test_fails_for_a_look_that_is_further_behind(paid, bank):
+    paid.look(2.1, "ada", 1000, 0)
+    finding = check(paid, bank, within_s=1.0)
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == (
+        (
+            "account ada at 1,000 (balance, operation 2, answered 1.1 s into the load) was out of date:"
+            " 100 from ada to ben (transfer, key k1, answered 0.0 s into the load) was done before the customer asked"
+        ),
+    )
+    assert finding.measures == {"looks": 1, "late_looks": 1}
+
+
+def test_looks_at_different_copies_need_not_agree(paid, bank):
+    paid.look(1.2, "ada", 900, 1, served_by="one")
+    paid.look(1.4, "ada", 1000, 0, served_by="two")
+    assert check(paid, bank, within_s=1.0).outcome is Result.PASSED
+
+
+def test_only_the_named_member_is_judged(paid, bank):
+    paid.look(9, "ada", 1000, 0, served_by="two")
+    assert check(paid, bank, within_s=1.0, served_by="two").outcome is Result.FAILED
+    finding = check(paid, bank, within_s=1.0, served_by="one")
+    assert (finding.outcome, finding.summary) == (
+        Result.INCONCLUSIVE,
+        "no look at an account of the ledger was answered by one",
+    )
