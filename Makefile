@@ -57,6 +57,9 @@ format: $(READY) ## put the code into its standard form
 
 bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 	$(BIN)/python tests/bench/bench_start.py --bench .bench
+	@rm -rf .bench/wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir .bench/wheel . >/dev/null
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .bench/wheel/*.whl
 	$(BIN)/python tests/bench/bench_plugin.py --bench .bench
 	$(BIN)/python tests/bench/bench_injection.py
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
@@ -66,7 +69,7 @@ compare: $(READY) .bench/.ready ## run Chaos Toolkit and chaoskit in the same tr
 
 .bench/.ready: Makefile
 	$(PYTHON) -m venv --clear .bench
-	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'chaostoolkit-toxiproxy>=0.3' 'pytest-benchmark>=5' --editable .
+	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'chaostoolkit-toxiproxy>=0.3' 'pytest-benchmark>=5'
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds

@@ -1,7 +1,9 @@
 """What chaoskit's plugin adds to a pytest start that does not use it, beside pytest-benchmark's: paired with a start without both.
 
-python -m venv .bench && .bench/bin/pip install 'pytest-benchmark>=5' -e .
+python -m venv .bench && .bench/bin/pip install 'pytest-benchmark>=5' .
 python tests/bench/bench_plugin.py [--runs 31] [--bench .bench]
+
+Not `--editable`: pytest reads the assertions of a plugin that is really installed, and that is what everybody pays for.
 """
 
 from __future__ import annotations
@@ -83,7 +85,7 @@ def must_have_both(python: Path) -> None:
     if missing := [name for name, plugin in PLUGINS.items() if plugin not in found]:
         raise SystemExit(
             f"{python}: there is no plugin of {' and '.join(missing)}; make the environment with: "
-            "python -m venv .bench && .bench/bin/pip install 'pytest-benchmark>=5' -e ."
+            "python -m venv .bench && .bench/bin/pip install 'pytest-benchmark>=5' ."
         )
 
 
