@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from chaoskit.environments.docker import DockerEnvironment, DockerPlace
 from chaoskit.environments.hello import answer_s
 from chaoskit.environments.images import Image, Images
 from chaoskit.environments.ports import HOST
-from chaoskit.model.containers import ContainerService, PacketEnvironment
+from chaoskit.model.containers import ContainerService, PacketEnvironment, PacketRule
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart, NotReady, Unsupported
+from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import Command, ServiceSpec
 from chaoskit.testing import tiny_topology
 
@@ -190,6 +192,33 @@ class TestOnAnEngine:
         assert after["throttled"] > 0
         assert after["periods"] >= after["throttled"]
         assert after["used_s"] > before["used_s"]
+
+    def test_faults_of_different_targets_are_undone_from_several_threads_at_once(self, environment):
+        if not {"packets", "squeeze-cpu"} <= environment.capabilities:
+            pytest.skip("not everything that is undone here can be done on this machine")
+        rule = PacketRule(act="drop")
+        (packets,) = environment.packets("pair-1", "pair-2")
+        (front_link,) = environment.links("customers", "front")
+        (back_link,) = environment.links("front", "back")
+        undos = [
+            packets.undo_of(rule),
+            environment.service("pair-2").undo_of_squeeze("cpu"),
+            Undo(verb="resume", target="front"),
+            Undo(verb="start", target="back"),
+            *(Undo(verb="restore", target=link.name) for link in (front_link, back_link)),
+        ]
+        packets.filter(rule, undos[0])
+        environment.service("pair-2").squeeze_cpu(cores=0.2)
+        environment.service("front").pause()
+        environment.service("back").kill()
+        front_link.cut(direction="both")
+        back_link.slow(latency_s=0.5, jitter_s=0.0, direction="answers")
+        with ThreadPoolExecutor(len(undos)) as crew:
+            list(crew.map(environment.undo, undos))
+        assert packets.count(undos[0]) is None
+        assert not environment.service("pair-2").cpu_pressure(cores=0.2).is_set
+        for link in (front_link, back_link):
+            assert link.answer_s(timeout_s=5.0) < 0.5
 
     def test_a_wedged_toxiproxy_is_restarted_and_its_links_are_there_again(self, environment):
         (link,) = environment.links("front", "back")
