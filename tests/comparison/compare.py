@@ -68,7 +68,17 @@ class Peer:
             admin = stack.enter_context(_toxiproxy(port)) if situation.has_proxy else 0
             values = {"pid": shop.pid, "url": f"http://127.0.0.1:{port}", "tells": tells, "admin": admin}
             document.write_text(json.dumps(_filled(play.document, values)))
-            words = [self._chaos, "--no-version-check", "run", "--journal-path", journal, *play.words, document]
+            words = [
+                self._chaos,
+                "--no-version-check",
+                "--settings",
+                folder / "settings.yaml",
+                "run",
+                "--journal-path",
+                journal,
+                *play.words,
+                document,
+            ]
             code, _ = _call(words, folder, play.signal, tells, {"PYTHONPATH": HERE, SECRET: token})
             left = [f"the service is {_state(shop.pid)}"]
             if situation.has_proxy:

@@ -20,8 +20,8 @@ from chaoskit.faults.pause import Pause
 from chaoskit.model.protocols import Aim, Sign, Stage, Undo
 from chaoskit.model.topology import Command, LinkSpec, Port, ServiceSpec, Topology, http_hello
 
-HANGS_S = 20.0
-"""Longer than any test waits for it, and short enough to end by itself."""
+HANGS_S = 5.0
+"""Far longer than a signal needs to be noticed; a healing waits for an injection that is still under way."""
 
 SHOP = Path(__file__).with_name("shop.py")
 

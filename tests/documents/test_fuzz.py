@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -151,6 +157,52 @@ def test_a_secret_is_neither_in_a_message_nor_in_the_stored_document(read, regis
     again = read_text(found.document, registry=registry, environ=None)
     assert again.title == found.title
     assert again.environment.options == {name: found.secrets.redact(value) for name, value in found.environment.options.items()}
+
+
+FUZZED = Path(__file__).with_name("fuzzed.py")
+CASES = 10_000
+WITHIN_S = 600
+"""Alone it takes one minute; the limits that are tested are those of each case, which the child has of the kernel."""
+
+
+def fuzzed(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=WITHIN_S, check=False)
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(CASES, marks=pytest.mark.whole)])
+def test_no_case_takes_more_than_a_second_or_200_megabytes(count):
+    seed = random.randrange(1_000_000)
+    done = fuzzed(FUZZED, seed, count)
+    assert done.stdout.startswith(f"{count} cases, "), f"python {FUZZED.name} {seed} {count}:\n{done.stdout}{done.stderr[-3000:]}"
+    assert done.returncode == 0
+
+
+TOO_MUCH = {
+    "too much memory": ("bytearray(2 * fuzzed.MEMORY_BYTES)", "MemoryError"),
+    "no end": ("all(iter(lambda: True, False))", "TimeoutError: more than 1 s of processor time"),
+    "a traceback": ("{}['key']", "KeyError: 'key'"),
+    "no place": ("fail(fuzzed.InvalidDocument((types.SimpleNamespace(message='wrong'),)))", "a problem without a place"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_MUCH)
+def test_a_reader_that_needs_too_much_or_breaks_is_found(what):
+    does, complaint = TOO_MUCH[what]
+    done = fuzzed("-c", BROKEN.format(folder=FUZZED.parent, does=does))
+    assert done.returncode == 1
+    assert re.search(f"case 0 of seed 1, random [a-z ]+: {complaint}", done.stderr), done.stderr
+
+
+BROKEN = """\
+import sys, types
+sys.path.insert(0, "{folder}")
+import fuzzed
+
+def fail(error):
+    raise error
+
+fuzzed.main(1, 1, reads=lambda path, registry: {does})
+"""
 
 
 def _places(tree):
