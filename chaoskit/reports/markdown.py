@@ -21,7 +21,7 @@ from chaoskit.reports.text import WORDS
 UNREADABLE = "NO VERDICT"
 NAME = "{run}"
 """What stands for the name of a run's folder in the address that links lead to."""
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~&#$@!])")
+_SPECIAL = re.compile(r"([\\`*\[\]<>|~&#$@!]|(?<!\w)_|_(?!\w))")
 """What Markdown, a table or one of the flavours (mentions, mathematics) would read as more than itself."""
 
 

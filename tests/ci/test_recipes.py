@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from chaoskit.reports.markdown import markdown
+
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "docs" / "how-to" / "ci"
 PAGE = RECIPES / "README.md"
@@ -130,6 +132,11 @@ def test_a_mistake_is_seen_by_the_schema(name, right, wrong, tmp_path):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_recipe_has_the_commands_of_the_page_and_no_others(name):
     assert [line for line in COMMANDS[name](name) if line not in OF_THE_SYSTEM] == of_the_page()
+
+
+def test_the_page_shows_a_summary_of_today():
+    shown = re.search(r"<!-- summary -->\n```text\n(.*?)```", PAGE.read_text(), re.DOTALL)[1].splitlines()
+    assert shown[1:4] == markdown([]).splitlines()[1:4]
 
 
 def test_every_recipe_is_in_the_page_and_here():
