@@ -113,7 +113,9 @@ class Environment(Protocol):
     probes look and other faults are undone while one is injected.
     """
 
-    topology: Topology
+    @property
+    def topology(self) -> Topology:
+        """What it consists of: services, links, and who uses them."""
 
     @property
     def name(self) -> str:

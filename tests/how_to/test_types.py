@@ -1,0 +1,13 @@
+"""The how-to's repository under strict types, as a team that copies it may have them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SUITE = Path(__file__).parents[2] / "docs" / "how-to" / "payments-suite"
+
+
+def test_the_repository_is_strictly_typed(tmp_path):
+    command = [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path}", "--config-file=", *sorted(SUITE.rglob("*.py"))]
+    done = subprocess.run(command, cwd=SUITE, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
