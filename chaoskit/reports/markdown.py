@@ -47,7 +47,7 @@ def line(folder: Path) -> Line:
         raise UsageError(f"{path}: {what}; if it was killed: chaoskit heal {folder}") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise UsageError(f"{path}: is not the verdict of a run ({type(error).__name__}: {error})") from error
 
 

@@ -76,7 +76,17 @@ def test_the_first_line_counts_every_kind_the_worst_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "7", '{"verdict": "passed"}', '{"verdict": "fine", "title": "", "rto_s": 1, "rpo": {}}', "\xff"]
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "7",
+        '{"verdict": "passed"}',
+        '{"verdict": "fine", "title": "", "rto_s": 1, "rpo": {}}',
+        "\xff",
+        "[" * 100_000,
+    ],
 )
 def test_a_file_that_is_no_verdict_is_refused(tmp_path, text):
     (tmp_path / "verdict.json").write_bytes(text.encode("latin-1"))
