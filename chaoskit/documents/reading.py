@@ -339,7 +339,8 @@ class _Reader:
             text = f"# The entry {entry.id} of a matrix, written out.\n{written_out(entry.root)}"
             spoilt, unknown = Problems(file=""), self.secrets.again(Problems(file=""))
             tree = parse(text, variables={}, problems=spoilt, secret_of=unknown.named)
-            assert not spoilt.found, "what was written out can be read again"
+            if spoilt.found:  # half of a surrogate pair cannot be written, and that is told already
+                return ""
         root, instead = tree.root, {}
         if self._on is not None or self._options:
             assert isinstance(root, Pairs)
