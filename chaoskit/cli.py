@@ -72,6 +72,8 @@ def _run(given: argparse.Namespace) -> int:
         variables=_pairs(given.var, "--var"), entry=given.entry, allow=permissions(given.allow), lock=given.lock,
     )  # fmt: skip
     experiments = wiring.read_all(request, registry)
+    for experiment in experiments:
+        wiring.hold_back_unbound(experiment)
     seed = request.with_seed()
     if given.dry_run:
         print("\n\n".join(wiring.schedule_text(experiment, registry, seed=seed) for experiment in experiments))

@@ -14,7 +14,7 @@ from chaoskit.engine.store import RunFolder
 from chaoskit.faults.kill import Kill
 from chaoskit.faults.partition import Partition
 from chaoskit.machine import Machine
-from chaoskit.model.errors import CannotInject, UsageError
+from chaoskit.model.errors import CannotInject, InvalidDocument, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import Outcome
 from chaoskit.model.topology import LedgerState
@@ -170,6 +170,25 @@ def test_an_experiment_runs_on_an_environment_that_is_up_and_leaves_it_up(new, e
     assert environment.is_up
     with new(environment) as chaos:
         assert chaos.run(experiment()).result is Result.PASSED, "an environment without books takes several"
+
+
+def test_names_of_a_document_are_checked_on_the_environment_that_a_fixture_gave(new, environment, tmp_path):
+    document = tmp_path / "fake.chaos.yaml"
+    text = """\
+chaoskit: 1
+title: the fake survives
+environment: {fixture: fake}
+load: {arrivals_per_s: 100, duration: 600ms, mix: {visit: 1}}
+faults: [{fault: kill, service: back, at: 200ms, for: 200ms}]
+expect: [{check: availability, journey: visit, at_least: 1%}]
+"""
+    environment.is_up = True
+    with new(environment) as chaos:
+        document.write_text(text.replace("service: back", "service: bakc"))
+        with pytest.raises(InvalidDocument, match=r"fake\.chaos\.yaml:5:33: .* Did you mean 'back'\?"):
+            chaos.run(document)
+        document.write_text(text)
+        assert chaos.check(chaos.run(document)).result is Result.PASSED
 
 
 def test_a_verdict_is_returned_and_check_raises_it(new, environment):

@@ -27,7 +27,7 @@ from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, 
 from chaoskit.model.secrets import Secrets, without_url_passwords
 from chaoskit.model.topology import Topology
 from chaoskit.model.units import Unit
-from chaoskit.registry import Registry, not_one_of
+from chaoskit.registry import Registry, nearest, not_one_of
 
 VERSION = 1
 
@@ -357,7 +357,8 @@ class _Reader:
         given: dict[str, Node] = {}
         if isinstance(node, Pairs):
             is_fixture = any(key.text == "fixture" for key, _ in node.pairs)
-            required = () if is_fixture else ("use",)
+            is_meant = any(nearest(key.text, tuple(ENVIRONMENT)) == "fixture" for key, _ in node.pairs)
+            required = () if is_fixture or is_meant else ("use",)
             given = self._fields.table(node, ENVIRONMENT, required=required, what=DOCUMENT["environment"]) or {}
             if is_fixture:
                 return self._fixture(given, node)
