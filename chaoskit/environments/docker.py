@@ -5,6 +5,7 @@ Which image a service needs is told by the programs that its command asks its pl
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -187,8 +188,8 @@ class DockerEnvironment:
             files=place.files,
         )
         hosts = self._stack.hosts({name: address for name, address in place.addresses.items() if name != spec.name})
-        container = self._stack.create(spec.name, launch, hosts=hosts)
-        return DockerService(spec, container, address=self._own_address, log=self._logs / f"{spec.name}.log")
+        make = functools.partial(self._stack.create, spec.name, launch, hosts=hosts)
+        return DockerService(spec, make(), address=self._own_address, log=self._logs / f"{spec.name}.log", remake=make)
 
     def _entry(self, key: tuple[str, ...]) -> Entry:
         """The way through Toxiproxy for one number. A service's own is never hurt: it is how we look past the links."""

@@ -25,10 +25,20 @@ ENDS_WITHIN_S = 10.0  # the engine takes 0.2 s to notice the end of a container,
 
 
 class DockerService(ContainerFaults):
-    """A service in a container. *address* gives where its ports are reached from here, for its hellos."""
+    """A service in a container. *address* gives where its ports are reached from here, for its hellos.
+
+    *remake* makes its container anew, with the same address and without its data, should somebody have removed it; None where that
+    is not ours to do.
+    """
 
     def __init__(
-        self, spec: ServiceSpec, container: Container, *, address: Callable[[str, str], Address], log: Path | None
+        self,
+        spec: ServiceSpec,
+        container: Container,
+        *,
+        address: Callable[[str, str], Address],
+        log: Path | None,
+        remake: Callable[[], Container] | None = None,
     ) -> None:
         self.spec = spec
         self.container = container
@@ -36,6 +46,8 @@ class DockerService(ContainerFaults):
         self._address = address
         self._log = log
         self._silent = ""
+        self._remake = remake
+        self._times_remade = 0
 
     def __repr__(self) -> str:
         return f"DockerService({self.name}, container {self.container.name})"
@@ -75,7 +87,11 @@ class DockerService(ContainerFaults):
 
     def start(self) -> None:
         try:
-            if self.status() not in {"running", "paused"}:
+            status = self.status()
+            if status == "gone" and self._remake is not None:
+                self.container = self._remake()
+                self._times_remade += 1
+            if status not in {"running", "paused"}:
                 self.launch()
             wait_ready(self)
         except ChaoskitError as error:
@@ -155,6 +171,7 @@ class DockerService(ContainerFaults):
             "exit_code": state["ExitCode"],
             "out_of_memory": state["OOMKilled"],
             "started": state["StartedAt"],
+            "made_anew": self._times_remade,
         }
 
     def _must_be(self, verb: str, *expected: str) -> None:

@@ -14,10 +14,11 @@ from chaoskit.environments.hello import answer_s
 from chaoskit.environments.images import Image, Images
 from chaoskit.environments.ports import HOST
 from chaoskit.model.containers import ContainerService, PacketEnvironment, PacketRule
-from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart, NotReady, Unsupported
+from chaoskit.model.errors import CannotInject, MissingPart, NotReady, Unsupported
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import Command, ServiceSpec
 from chaoskit.testing import tiny_topology
+from chaoskit.testing.contracts import ask
 
 needs_engine = [pytest.mark.docker, pytest.mark.whole]
 
@@ -119,15 +120,19 @@ class TestOnAnEngine:
         inside.reload()
         assert inside.attrs["NetworkSettings"]["Networks"][environment.stack.network.name]["IPAddress"] == before
 
-    def test_a_container_that_is_gone_is_a_clear_error(self, tmp_path, engine):
+    def test_a_container_that_somebody_removed_is_a_clear_error_and_made_anew_when_it_is_healed(self, tmp_path, engine):
         environment = DockerEnvironment(tiny_topology(), seed=1, options={}, logs=tmp_path / "logs")
         start(environment)
         environment.service("back").container.remove(force=True)
         with pytest.raises(CannotInject, match="service back: kill was asked for and its container is gone"):
             environment.service("back").kill()
-        with pytest.raises(CannotHeal, match="service back did not start again"):
-            environment.service("back").start()
+        before = environment.address("back", "main")
+        environment.service("back").start()
+        assert environment.address("back", "main") == before
+        assert ask(before, "hello") is not None
+        assert ask(environment.address("front", "main"), "relay hello") is not None, "others reach it where it was"
         environment.down()
+        assert json.loads((tmp_path / "logs" / "containers.json").read_text())["back"]["made_anew"] == 1
         assert left_of(engine, environment.stack.run) == []
 
     def test_a_service_that_needs_programs_of_no_single_image_is_refused(self, tmp_path, engine):
