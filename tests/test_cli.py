@@ -47,6 +47,40 @@ def test_a_dry_run_prints_the_schedule_and_starts_nothing(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.fixture
+def sweep(tmp_path):
+    path = tmp_path / "sweep.chaos.yaml"
+    path.write_text(
+        Path(FAILOVER).read_text() + "matrix: {faults.0.for: [5s, 8s], environment.options.defect: [none, no-idempotency]}\n"
+    )
+    return str(path)
+
+
+def test_a_dry_run_prints_the_schedule_of_every_entry_of_a_matrix(sweep, capsys):
+    assert main(["run", sweep, "--dry-run", "--seed", "3"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "(seed 3)" in line] == [
+        f"The standby takes over when the ledger's primary dies [for={for_},defect={defect}] (seed 3)"
+        for for_ in ("5s", "8s")
+        for defect in ("none", "no-idempotency")
+    ]
+    assert main(["run", sweep, "--dry-run", "--seed", "3", "--entry", "for=8s,defect=none"]) == 0
+    assert capsys.readouterr().out.count("(seed 3)") == 1
+
+
+def test_an_unknown_entry_is_one_clear_error(sweep, tmp_path, capsys):
+    assert main(["run", sweep, "--entry", "for=7s,defect=none", "--runs", str(tmp_path / "runs")]) == 2
+    assert "--entry: 'for=7s,defect=none' is not an entry of the matrix (for=5s,defect=no-idempotency, " in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_validate_reads_every_entry_of_a_matrix(sweep, capsys):
+    assert main(["validate", sweep]) == 0
+    assert capsys.readouterr().out.count(": valid: ") == 4
+    Path(sweep).write_text(Path(sweep).read_text().replace("8s]", "40s]"))
+    assert main(["validate", sweep]) == 2
+    assert "'40s' lets the fault end at 52s" in capsys.readouterr().err
+
+
 def test_list_names_every_kind_of_part(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out

@@ -68,6 +68,39 @@ def test_exit_code_verdict_and_junit_agree(name, tmp_path):
     assert again.returncode == code
 
 
+MATRIX = """\
+matrix:
+  - {expect.0.outcome: passed}
+  - {expect.0.outcome: failed}
+  - {expect.0.outcome: inconclusive, load.duration: 2s}
+"""
+
+
+@pytest.mark.whole
+def test_every_entry_of_a_matrix_is_run_and_the_worst_verdict_is_the_exit_code(tmp_path):
+    document, runs = tmp_path / "say.chaos.yaml", tmp_path / "runs"
+    document.write_text(DOCUMENT.read_text() + MATRIX)
+    own = ("--seed", 5, "--runs", runs, "--lock", os.getpid())
+    done = chaoskit("run", document, *own)
+    assert done.returncode == 1, done.stdout + done.stderr
+    starts = ("PASSED:", "FAILED:", "INCONCLUSIVE:")
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith(starts)] == list(starts)
+    folders = sorted(runs.iterdir())
+    ids = ("outcome=passed", "outcome=failed", "outcome=inconclusive,duration=2s")
+    assert [folder.name.partition("-")[2] for folder in folders] == [f"say-{id_}-5" for id_ in ids]
+    for folder, id_, code in zip(folders, ids, (0, 1, 3), strict=True):
+        verdict = json.loads((folder / "verdict.json").read_text())
+        assert verdict["exit_code"] == code
+        assert verdict["title"] == f"The kiosk does what it is told [{id_}]"
+        assert f"--entry {id_}" in verdict["reproduce"]
+        assert chaoskit("check", folder).returncode == code, "the stored document is this entry alone"
+        classes = {case.get("classname") for case in ET.parse(folder / "junit.xml").getroot().iter("testcase")}
+        assert classes == {f"say-{id_}"}
+    again = chaoskit("run", document, *own, "--entry", "outcome=passed", "--json")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads(again.stdout)["verdict"] == "passed"
+
+
 WRONG = {
     "no such command": ("rnu",),
     "no such option": ("run", DOCUMENT, "--sede", "5"),

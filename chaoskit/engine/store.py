@@ -30,6 +30,8 @@ class RunFolder:
     def create(cls, runs: Path, experiment: Experiment, *, seed: int) -> RunFolder:
         """Make `<runs>/<time>-<slug>-<seed>/`. Raises `UsageError` when the folder cannot be written or the disk is nearly full."""
         slug = re.sub(r"[^a-z0-9]+", "-", (Path(experiment.source).name.split(".")[0] or experiment.title).lower()).strip("-")[:40]
+        # No dash in it: its last number would be taken for the seed when the slug is read from the name.
+        slug += f"-{experiment.entry.replace('-', '_')}" if experiment.entry else ""
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{slug}-{seed}"
         try:
             for attempt in range(1, 100):

@@ -60,7 +60,7 @@ def test_names_are_checked_when_the_environment_is_there(document):
     assert mistakes(bind, experiment, fake_topology()) == [
         "5:49: load.mix.vist: 'vist' is not a journey of environment 'fake' (visit). Did you mean 'visit'?",
         "7:28: faults[0].service: 'bakc' is not a service or role of environment 'fake' (back, front). Did you mean 'back'?",
-        "9:34: expect[0].journey: 'visit' has no weight in load.mix, so nobody does it; expected one of vist, or a weight",
+        "9:36: expect[0].journey: 'visit' has no weight in load.mix, so nobody does it; expected one of vist, or a weight",
     ]
 
 
