@@ -194,7 +194,7 @@ class ContainerEnvironment:
         order = self._order()
         for name, added in self._added.items():
             self._ports |= {(name, str(port)): self._stack.take_port() for port in sorted(added.ports)}
-        images = provide(self._stack.engine, names=(TOXIPROXY,), say=say, is_stopping=is_stopping)
+        images = provide(self._stack.engine, names=(TOXIPROXY,), say=say, is_stopping=is_stopping, run=self.run)
         self._stack.open(logs=self._logs)
         entries = tuple(self._entry(key) for key in self._ports)
         self._stack.start_toxiproxy(images.named(TOXIPROXY), entries, is_stopping=is_stopping)

@@ -89,7 +89,7 @@ class DockerEnvironment:
             self._up(is_stopping, say)
 
     def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
-        self._images = provide(self._stack.engine, say=say, is_stopping=is_stopping)
+        self._images = provide(self._stack.engine, say=say, is_stopping=is_stopping, run=self.run)
         self._logs.mkdir(parents=True, exist_ok=True)
         owned = [(spec.name, port.name) for spec in self.topology.services for port in spec.ports]
         linked = [(link.client, link.service, port) for link in self.topology.links for port in link.ports]

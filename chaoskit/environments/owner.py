@@ -6,11 +6,14 @@ of the label `chaoskit.run` and fits into a host name.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import os
 import re
 import secrets
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 MARK = ".chaoskit-run"
@@ -31,6 +34,16 @@ def new_run() -> str:
     """An id for a run of this process. Two of one process differ by a random part."""
     pid = os.getpid()
     return f"{pid}-{_started(pid)}-{_host()}-{secrets.token_hex(3)}"
+
+
+@contextlib.contextmanager
+def working_place(what: str, run: str) -> Iterator[Path]:
+    """A temporary folder of a run, for the length of a block; when the run is killed inside, its mark leads to it."""
+    with tempfile.TemporaryDirectory(prefix=f"chaoskit-{what}-") as folder:
+        (Path(folder) / MARK).write_text(run, encoding="utf-8")
+        inside = Path(folder) / "work"
+        inside.mkdir()
+        yield inside
 
 
 def is_run(text: str) -> bool:

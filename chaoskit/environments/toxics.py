@@ -149,6 +149,8 @@ class ResetPeer(Toxic):
 
     def __post_init__(self) -> None:
         Toxic.__post_init__(self)
+        if self.toxicity != 1.0:  # the server resets every connection, whatever the share is
+            raise UsageError(f"toxic {self.name}: toxicity {self.toxicity!r} was given; reset_peer hurts all, so expected 1")
         self._require("timeout_ms", lowest=0, highest=RESET_PEER_MS_MAX)
 
 

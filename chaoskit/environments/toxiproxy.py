@@ -41,13 +41,16 @@ class Toxiproxy:
     """The proxies of one server. Calls may come from any thread and block up to *timeout_s* each.
 
     It keeps a record of every proxy it created, so that `heal` can put back a wedged proxy, and after *restart* a whole server.
+    What is done to one proxy waits for nothing that is done to another one.
     """
 
     def __init__(self, host: str, port: int, *, timeout_s: float = CALL_S, restart: Callable[[], None] | None = None) -> None:
         self.wire = Wire(host, port, timeout_s=timeout_s)
         self._restart = restart
         self._records: dict[str, ProxyState] = {}
-        self._lock = threading.RLock()
+        self._locks: dict[str, threading.RLock] = {}
+        self._restarting = threading.Lock()
+        self._restarts = 0
 
     def __repr__(self) -> str:
         return f"Toxiproxy({self.wire.host}:{self.wire.port}, {', '.join(map(describe, self._records.values())) or 'no proxies'})"
@@ -58,7 +61,7 @@ class Toxiproxy:
 
     def create(self, name: str, *, listen: str, upstream: str, toxics: tuple[Toxic, ...] = (), enabled: bool = True) -> ProxyState:
         """Create a proxy: disabled, then its toxics, then enabled, so that no connection slips past them."""
-        with self._lock:
+        with self._locked(name):
             state = ProxyState(name=name, listen=listen, upstream=upstream, enabled=enabled, toxics=toxics)
             stored = self._create(state)
             self._records[name] = stored
@@ -66,7 +69,7 @@ class Toxiproxy:
 
     def delete(self, name: str) -> None:
         """Remove a proxy; that it is gone already is as good."""
-        with self._lock:
+        with self._locked(name):
             self._records.pop(name, None)
             with contextlib.suppress(ProxyMissing):
                 self.wire.call("DELETE", proxy_path(name))
@@ -85,20 +88,20 @@ class Toxiproxy:
 
     def add(self, name: str, toxic: Toxic) -> ProxyState:
         """Add a toxic to an enabled proxy and read it back. Live connections feel it, too."""
-        with self._lock:
+        with self._locked(name):
             stored = self.wire.call("POST", f"{proxy_path(name)}/toxics", wanted(toxic))
             return self._keep(name, toxic, stored)
 
     def update(self, name: str, toxic: Toxic) -> ProxyState:
         """Change the toxicity and attributes of the toxic of the same name. Its share of connections is drawn anew."""
-        with self._lock:
+        with self._locked(name):
             body = {"toxicity": toxic.toxicity, "attributes": toxic.attributes}
             stored = self.wire.call("PATCH", toxic_path(name, toxic.name), body)
             return self._keep(name, toxic, stored)
 
     def remove(self, name: str, toxic: str) -> None:
         """Remove one toxic from a live proxy; that it is gone already is as good. May wedge the server: prefer `heal`."""
-        with self._lock:
+        with self._locked(name):
             with contextlib.suppress(ToxicMissing):
                 self.wire.call("DELETE", toxic_path(name, toxic))
             record = self._records.get(name)
@@ -111,11 +114,12 @@ class Toxiproxy:
         When the server does not do it in time, the proxy is replaced by an equal one; when that fails, the server is restarted and
         every proxy is created anew with the toxics it still should have. Raises `CannotHeal` after all that.
         """
-        with self._lock:
+        with self._locked(name):
             record = replace(self._record(name), toxics=(), foreign=())
             self._records[name] = record
             problems: list[str] = []
-            for way in (self._take_off, self._replace, self._start_over):
+            restarts = self._restarts
+            for way in (self._take_off, self._replace, lambda one: self._start_over(one, restarts)):
                 try:
                     way(record)
                     return self._verify(record)
@@ -145,6 +149,9 @@ class Toxiproxy:
             raise
         undo()
 
+    def _locked(self, name: str) -> threading.RLock:
+        return self._locks.setdefault(name, threading.RLock())
+
     def _record(self, name: str) -> ProxyState:
         if name not in self._records:
             raise ProxyMissing(f"{self.wire}: proxy {name!r} was not created here; known are {sorted(self._records)}")
@@ -168,7 +175,7 @@ class Toxiproxy:
             raise
 
     def _switch(self, name: str, *, enabled: bool) -> ProxyState:
-        with self._lock:
+        with self._locked(name):
             stored = self._state(self.wire.call("PATCH", proxy_path(name), {"enabled": enabled}))
             if stored.enabled is not enabled:
                 raise NotAsAsked(f"{self.wire}: proxy {name} was to be {'enabled' if enabled else 'disabled'} and is not")
@@ -203,14 +210,18 @@ class Toxiproxy:
             self.wire.call("DELETE", proxy_path(record.name))
         self._create(record)
 
-    def _start_over(self, _record: ProxyState) -> None:
+    def _start_over(self, record: ProxyState, restarts: int) -> None:
+        """Restart the server, unless somebody has done so since there were that many restarts: then only this proxy is replaced."""
         if self._restart is None:
             raise ToxiproxyError("nobody here can restart this server")
-        self._restart()
-        for record in self._records.values():
-            with contextlib.suppress(ProxyMissing):
-                self.wire.call("DELETE", proxy_path(record.name))
-            self._create(record)
+        with self._restarting:
+            if self._restarts != restarts:
+                self._replace(record)
+                return
+            self._restart()
+            self._restarts += 1
+            for one in tuple(self._records.values()):
+                self._replace(one)
 
     def _verify(self, asked: ProxyState) -> ProxyState:
         stored = self._look(asked.name, known=asked.toxics)

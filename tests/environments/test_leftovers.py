@@ -165,3 +165,16 @@ def test_an_engine_elsewhere_and_a_name_of_no_run_are_refused(temporary, monkeyp
     with pytest.raises(Unsupported, match="not on this machine"):
         leftovers.engine_here()
     assert main(["gc"]) == 2
+
+
+def test_the_folder_of_a_build_that_was_killed_is_found_by_its_mark(temporary, no_engine, capsys):
+    code = (
+        "import os, signal\nfrom chaoskit.environments import owner\n"
+        "with owner.working_place('image', owner.new_run()) as folder:\n"
+        "    (folder / 'packages').mkdir()\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(temporary)}, check=False)
+    (folder,) = temporary.glob("chaoskit-image-*")
+    assert main(["gc"]) == 0
+    assert f"removed folder {folder}" in capsys.readouterr().out
+    assert list(temporary.glob("chaoskit-image-*")) == []

@@ -317,3 +317,46 @@ def test_a_misspelt_field_is_refused():
 def test_the_servers_words_become_our_toxic():
     assert toxic("slicer", attributes={"average_size": 64, "delay": 10}) == Slicer(average_bytes=64, delay_us=10)
     assert toxic("timeout", stream="upstream", toxicity=0.5, name="x") == Timeout(stream=Stream.UPSTREAM, toxicity=0.5, name="x")
+
+
+def test_a_healing_that_hangs_keeps_no_other_proxy_waiting(client, echoing):
+    began, let_go = threading.Event(), threading.Event()
+
+    class Hanging(Wire):
+        def call(self, method, path, body=None):
+            if path == "/proxies/p":
+                began.set()
+                assert let_go.wait(10)
+            return super().call(method, path, body)
+
+    for name in ("p", "q"):
+        client.create(name, listen=f"{HOST}:0", upstream=echoing, toxics=(Timeout(),))
+    client.wire = Hanging(HOST, client.wire.port)
+    healing = threading.Thread(target=client.heal, args=("p",))
+    healing.start()
+    assert began.wait(10)
+    assert client.heal("q").toxics == ()
+    assert healing.is_alive()
+    let_go.set()
+    healing.join(10)
+    assert client.read("p").toxics == ()
+
+
+def test_two_that_find_the_server_dead_restart_it_once(client, server, echoing):
+    starts = []
+
+    def restart():
+        starts.append(1)
+        server.start()
+
+    client = Toxiproxy(HOST, server.port, restart=restart)
+    for name in ("p", "q"):
+        client.create(name, listen=f"{HOST}:0", upstream=echoing, toxics=(Timeout(),))
+    server.stop()
+    threads = [threading.Thread(target=client.heal, args=(name,)) for name in ("p", "q")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [client.read(name).toxics for name in ("p", "q")] == [(), ()]
+    assert len(starts) == 1

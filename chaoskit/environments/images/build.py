@@ -7,13 +7,12 @@ Packages are fetched on the host, with its settings, and copied in: the build ne
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaoskit import __version__
+from chaoskit.environments import owner
 from chaoskit.environments.docker_engine import LABEL, Engine
 from chaoskit.environments.images.content import BUILDS, Build
 from chaoskit.environments.images.debian import provide_debian
@@ -63,9 +62,11 @@ def provide(
     names: tuple[str, ...] = NAMES,
     say: Callable[[str], None] = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
+    run: str | None = None,
 ) -> Images:
     """The images of these names: built when they are not here, or pulled where `CHAOSKIT_IMAGES` is set.
 
+    *run* is the id of the run that they are for, by which the folders of a build that was killed are found.
     A first build takes a minute or two, a second one nothing. Raises `MissingPart` with the end of the log, or `Stopped`.
     """
     prefix = os.environ.get(VARIABLE)
@@ -75,7 +76,7 @@ def provide(
             reference = f"{prefix.rstrip('/')}/{build.name}:{__version__}"
             image = _pulled(engine, reference, say)
         else:
-            builder = _Builder(engine, say, is_stopping)
+            builder = _Builder(engine, say, is_stopping, run or owner.new_run())
             reference = builder.reference(build)
             image = builder.provide(build)
         found.append(Image(name=build.name, reference=reference, id=str(image.id), programs=build.programs))
@@ -85,8 +86,9 @@ def provide(
 class _Builder:
     """Builds images and those that they begin with."""
 
-    def __init__(self, engine: Engine, say: Callable[[str], None], is_stopping: Callable[[], bool]) -> None:
+    def __init__(self, engine: Engine, say: Callable[[str], None], is_stopping: Callable[[], bool], run: str) -> None:
         self._engine = engine
+        self._run = run
         self._say = say
         self._is_stopping = is_stopping
         self._machine = str(engine.client.info()["Architecture"])
@@ -110,10 +112,10 @@ class _Builder:
             self.provide(_named(build.base))
             arguments["BASE"] = self.reference(_named(build.base))
         elif build.needs_debian:
-            provide_debian(self._engine, say=self._say, is_stopping=self._is_stopping)
-        with tempfile.TemporaryDirectory(prefix="chaoskit-image-") as folder:
-            build.fill(Path(folder), self._machine)
-            self._build(folder, reference, arguments)
+            provide_debian(self._engine, say=self._say, is_stopping=self._is_stopping, run=self._run)
+        with owner.working_place("image", self._run) as folder:
+            build.fill(folder, self._machine)
+            self._build(str(folder), reference, arguments)
         return self._engine.client.images.get(reference)
 
     def _build(self, folder: str, reference: str, arguments: Mapping[str, str]) -> None:

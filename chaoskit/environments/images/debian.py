@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chaoskit.environments import owner
 from chaoskit.environments.docker_engine import LABEL, Engine
 from chaoskit.model.errors import MissingPart, Stopped
 
@@ -19,7 +19,7 @@ MERGED_USR = Path("/usr/share/mmdebstrap/hooks/maybe-merged-usr")
 NOT_NEEDED = ("doc", "man", "info", "locale", "groff", "lintian")
 
 
-def provide_debian(engine: Engine, *, say: Callable[[str], None], is_stopping: Callable[[], bool]) -> None:
+def provide_debian(engine: Engine, *, say: Callable[[str], None], is_stopping: Callable[[], bool], run: str) -> None:
     """Make sure that `debian:bookworm-slim` is here. Raises `MissingPart`, or `Stopped`."""
     import docker
 
@@ -34,10 +34,10 @@ def provide_debian(engine: Engine, *, say: Callable[[str], None], is_stopping: C
         engine.client.images.pull(REPOSITORY, tag=TAG)
     except (docker.errors.DockerException, OSError) as error:
         say(f"{reference} cannot be pulled; making it of Debian's packages")
-        _make(engine, f"{reference} could not be pulled ({error})", is_stopping)
+        _make(engine, f"{reference} could not be pulled ({error})", is_stopping, run)
 
 
-def _make(engine: Engine, why: str, is_stopping: Callable[[], bool]) -> None:
+def _make(engine: Engine, why: str, is_stopping: Callable[[], bool], run: str) -> None:
     program = shutil.which("mmdebstrap")
     if program is None or os.geteuid() != 0:
         missing = "mmdebstrap is not installed" if program is None else f"this is user {os.geteuid()}, not root"
@@ -45,8 +45,8 @@ def _make(engine: Engine, why: str, is_stopping: Callable[[], bool]) -> None:
             f"{why} and not be made here, since {missing}. On Debian do `apt install mmdebstrap` and run as root once, "
             "or set CHAOSKIT_IMAGES to a registry that has the images"
         )
-    with tempfile.TemporaryDirectory(prefix="chaoskit-debian-") as folder:
-        archive, log = Path(folder) / "debian.tar", Path(folder) / "log"
+    with owner.working_place("debian", run) as folder:
+        archive, log = folder / "debian.tar", folder / "log"
         argv = [program, "--variant=apt", "--quiet"]
         # A merged /usr from the start, or the package that merges it later brings all of Perl: 45 MB.
         argv += [f"--hook-dir={MERGED_USR}", "--include=usr-is-merged"] if MERGED_USR.exists() else []
