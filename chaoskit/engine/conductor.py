@@ -18,7 +18,7 @@ from chaoskit.engine.recorder import JsonLines
 from chaoskit.engine.schedule import Entry
 from chaoskit.engine.undo import UndoLedger
 from chaoskit.model.errors import CannotHeal, CannotInject, CannotRecord, ChaoskitError, LoadFailed
-from chaoskit.model.protocols import Aim, Fault, Stage
+from chaoskit.model.protocols import Aim, Fault, Sign, Stage
 
 EFFECT_WITHIN_S = 3.0
 """Long enough for two looks of the slowest sign (a second each) on a busy machine."""
@@ -171,11 +171,24 @@ class Conductor:
             if other.healing is not None:
                 other.healing.join(HEAL_WITHIN_S)
         assert act.injection is not None
-        act.injection.join(self._injected_within_s)
         if act.look is not None:
             act.look.join()
         self._try(act.name, lambda: self._record("healing", act.name))
-        failed = False
+        problems = self._undo_all(act)
+        if act.injection.is_alive():
+            # What it has done so far is undone now; what it does from here on is undone when it has ended.
+            act.injection.join(self._injected_within_s)
+            problems = self._undo_all(act)
+            if act.injection.is_alive():
+                problems.append("its injection hangs and may come after its undo")
+        for problem in problems:
+            self._not_healed(act.name, problem)
+        if not problems:
+            self._see_gone(act, time.monotonic_ns())
+
+    def _undo_all(self, act: _Act) -> list[str]:
+        """Do every undo of a fault, the last first. Returns what went wrong."""
+        problems = []
         for undo in reversed(act.aim.undo):
             try:
                 if undo.target == "load":
@@ -185,18 +198,13 @@ class Conductor:
                 else:
                     self._stage.environment.undo(undo)
             except Exception as error:
-                failed = True
-                self._not_healed(act.name, f"{undo.verb} {undo.target}: {error}")
-        if act.injection.is_alive():
-            failed = True
-            self._not_healed(act.name, "its injection hangs and may come after its undo")
-        if not failed:
-            self._see_gone(act, time.monotonic_ns())
+                problems.append(f"{undo.verb} {undo.target}: {error}")
+        return problems
 
     def _see_effect(self, act: _Act) -> None:
         deadline = time.monotonic() + EFFECT_WITHIN_S
         while True:
-            sign = act.fault.observe(self._stage, act.aim)
+            sign = self._look(act, otherwise=False)
             if sign.present or act.is_healing.is_set() or time.monotonic() >= deadline:
                 break
             act.is_healing.wait(LOOK_AGAIN_S)
@@ -206,7 +214,7 @@ class Conductor:
 
     def _see_gone(self, act: _Act, at_ns: int) -> None:
         deadline = time.monotonic() + HEALED_WITHIN_S
-        while (sign := act.fault.observe(self._stage, act.aim)).present:
+        while (sign := self._look(act, otherwise=True)).present:
             if time.monotonic() >= deadline:
                 self._not_healed(act.name, f"its effect is still there {HEALED_WITHIN_S:g} s after the undo: {sign.evidence}")
                 return
@@ -214,6 +222,13 @@ class Conductor:
         act.is_gone = True
         self._undo.healed(act.name)
         self._record("healed", act.name, at_ns=at_ns, evidence=sign.evidence, seen_ns=time.monotonic_ns())
+
+    def _look(self, act: _Act, *, otherwise: bool) -> Sign:
+        """The fault's sign. One that is neither yes nor no says *otherwise*: it shows no effect, and no healing either."""
+        sign = act.fault.observe(self._stage, act.aim)
+        if isinstance(sign, Sign) and isinstance(sign.present, bool):
+            return sign
+        return Sign(present=otherwise, evidence=f"observe() gave {sign!r:.200}, which is neither yes nor no")
 
     def _try(self, name: str, work: Callable[[], None]) -> None:
         try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from chaoskit.engine.judge import findings_of
 from chaoskit.model.errors import Stopped, Unsupported
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import History
@@ -76,11 +77,14 @@ def check_capabilities(experiment: Experiment, environment: Environment) -> None
 
 def not_steady(checks: Iterable[Checker], history: History) -> tuple[Finding, ...]:
     """What speaks against injecting now: the findings of the steady state that did not pass."""
-    return tuple(finding for check in checks for finding in check.check(history) if finding.outcome is not Result.PASSED)
+    return tuple(f for check in checks for f in findings_of(check, history) if f.outcome is not Result.PASSED)
 
 
 def reason_to_abort(rules: Iterable[Checker], history: History) -> str:
-    """Why the run must end now, "" if it need not: the first rule that the history breaks."""
+    """Why the run must end now, "" if it need not: the first rule that the history breaks.
+
+    A rule that itself breaks watches nothing any more: what it raises ends the run as an ERROR.
+    """
     for rule in rules:
         for finding in rule.check(history):
             if finding.outcome is Result.FAILED:

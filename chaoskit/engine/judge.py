@@ -20,7 +20,10 @@ UNDER_WAY_NS = 1_000_000_000
 
 def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str) -> Verdict:
     """The verdict on *history*: every expectation judged, the run's own problems merged in."""
-    findings = (*_steady(experiment, history), *(f for check in experiment.expect for f in _findings(check, history)))
+    expected = (finding for check in experiment.expect for finding in findings_of(check, history))
+    if experiment.faults and history.first_injected_ns is None:
+        expected = (_without_fault(finding) for finding in expected)
+    findings = (*_steady(experiment, history), *expected)
     problems = [(Result(problem.result), problem.text) for problem in history.problems]
     if not history.complete and not problems:
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
@@ -76,17 +79,31 @@ def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:
             outcome=Result.INCONCLUSIVE if finding.outcome is Result.FAILED else finding.outcome,
         )
         for check in experiment.steady_state
-        for finding in _findings(check, before)
+        for finding in findings_of(check, before)
     )
 
 
-def _findings(check: Checker, history: History) -> tuple[Finding, ...]:
-    """What *check* says. A checker that breaks or says nothing has proven nothing."""
+def findings_of(check: Checker, history: History) -> tuple[Finding, ...]:
+    """What *check* says. A checker that breaks, says nothing, or says what is no finding has proven nothing."""
     try:
-        findings = check.check(history)
+        findings = tuple(check.check(history))
+        strange = [finding for finding in findings if not _is_finding(finding)]
     except Exception as error:
-        findings = (_proves_nothing(check, f"the checker itself broke: {type(error).__name__}: {error}"),)
+        return (_proves_nothing(check, f"the checker itself broke: {type(error).__name__}: {error}"),)
+    if strange:
+        return (_proves_nothing(check, f"the checker gave {strange[0]!r:.200}, which is no finding"),)
     return findings or (_proves_nothing(check, "the checker said nothing"),)
+
+
+def _without_fault(finding: Finding) -> Finding:
+    """What a failed expectation means when nothing was injected: nothing, unless it is about money, which must always be right."""
+    if finding.outcome is not Result.FAILED or finding.safety:
+        return finding
+    return replace(finding, outcome=Result.INCONCLUSIVE, summary=f"{finding.summary} (but nothing had been injected)")
+
+
+def _is_finding(said: object) -> bool:
+    return isinstance(said, Finding) and said.outcome in {Result.PASSED, Result.INCONCLUSIVE, Result.FAILED}
 
 
 def _proves_nothing(check: Checker, summary: str) -> Finding:

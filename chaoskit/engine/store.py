@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -98,7 +99,9 @@ class RunFolder:
 
     def write_verdict(self, verdict: Verdict) -> None:
         """Write `verdict.json` at once or not at all. Raises `CannotRecord`."""
-        self._write_whole(self.verdict, json.dumps(verdict_json(verdict), indent=2, ensure_ascii=False) + "\n", "the verdict")
+        self._write_whole(
+            self.verdict, json.dumps(verdict_json(verdict), indent=2, ensure_ascii=False, allow_nan=False) + "\n", "the verdict"
+        )
 
     def write_junit(self, text: str) -> None:
         """Write `junit.xml` at once or not at all. Raises `CannotRecord`."""
@@ -175,7 +178,7 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
                 "outcome": finding.outcome.value,
                 "summary": finding.summary,
                 "evidence": list(finding.evidence),
-                "measures": dict(finding.measures),
+                "measures": {name: _number(value) for name, value in finding.measures.items()},
                 "safety": finding.safety,
             }
             for finding in verdict.findings
@@ -193,3 +196,8 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
         "allowed": list(verdict.allowed),
         "not_shown": list(verdict.not_shown),
     }
+
+
+def _number(value: float | str | None) -> float | str | None:
+    """A measure as JSON has it: what is not a number, or has no end, is none."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -94,6 +94,43 @@ def test_a_run_that_is_stopped_does_not_wait_for_an_injection_that_blocks(world)
     assert world.records().open == ()
 
 
+def test_what_an_injection_that_blocks_has_done_is_undone_without_waiting_for_it(world):
+    """It has frozen the back, and hangs over the front."""
+    undone = threading.Event()
+
+    @dataclass(frozen=True)
+    class Half(Slow):
+        def aim(self, stage):
+            return Aim(targets=("back", "front"), undo=(Undo(verb="start", target="front"), Undo(verb="resume", target="back")))
+
+        def inject(self, stage, aim):
+            stage.environment.service("back").pause()
+            super().inject(stage, aim)
+
+    back = world.environment.services["back"]
+
+    class Telling(type(back)):
+        def resume(self):
+            self.state = "running"
+            undone.set()
+
+    world.environment.services["back"] = Telling("back")
+    half = Half()
+
+    def stop():
+        if half.began.is_set():
+            raise Stopped("in the middle of an injection")
+
+    with pytest.raises(Stopped):
+        world.inject("half", half, meanwhile=stop)
+    world.conductor.heal("half")
+    assert undone.wait(WITHIN_S), "it waits for the injection"
+    half.go_on.set()
+    world.conductor.heal_all()
+    assert world.environment.services["front"].is_running(), "what came after the undo is undone as well"
+    assert world.conductor.errors == []
+
+
 def test_an_injection_that_never_ends_is_an_error_and_stays_open(tmp_path):
     world = World(tmp_path, injected_within_s=0.2)
     slow = Slow()

@@ -6,9 +6,11 @@ import os
 import pytest
 
 from chaoskit.engine.recorder import JsonLines, LiveHistory
+from chaoskit.engine.store import RunFolder
 from chaoskit.engine.undo import UndoLedger
 from chaoskit.model.errors import CannotRecord
 from chaoskit.model.protocols import Aim, Undo
+from chaoskit.model.verdict import Finding, Result, Verdict
 
 
 def invoked(number):
@@ -54,3 +56,13 @@ def test_the_undo_record_is_there_before_the_act_and_complete(tmp_path):
     assert record["state"] == "injecting"
     assert record["undo"] == [{"verb": "start", "target": "a", "details": {"x": "1"}}]
     ledger.close()
+
+
+def test_a_measure_without_a_number_keeps_the_verdict_readable(tmp_path):
+    finding = Finding(
+        checker="c", outcome=Result.INCONCLUSIVE, summary="s", measures={"x_s": float("nan"), "y_s": float("inf"), "z": 1.5}
+    )
+    folder = RunFolder(tmp_path)
+    folder.write_verdict(Verdict(result=Result.INCONCLUSIVE, findings=(finding,)))
+    (row,) = json.loads(folder.verdict.read_text(), parse_constant=pytest.fail)["findings"]
+    assert row["measures"] == {"x_s": None, "y_s": None, "z": 1.5}

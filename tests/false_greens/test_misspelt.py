@@ -54,9 +54,6 @@ def test_a_fault_hits_every_connection_of_its_link(name):
     assert "toxicity" not in REGISTRY.fault(name).__dataclass_fields__
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the server resets whatever the share is, and the client of Toxiproxy takes one all the same"
-)
 @pytest.mark.parametrize("toxicity", [0.0, 0.5])
 def test_a_reset_of_a_share_of_connections_is_refused(toxicity):
     with pytest.raises(UsageError):
