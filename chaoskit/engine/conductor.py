@@ -225,7 +225,7 @@ class Conductor:
 
     def _look(self, act: _Act, *, otherwise: bool) -> Sign:
         """The fault's sign. One that is neither yes nor no says *otherwise*: it shows no effect, and no healing either."""
-        sign = act.fault.observe(self._stage, act.aim)
+        sign: object = act.fault.observe(self._stage, act.aim)  # other people's code
         if isinstance(sign, Sign) and isinstance(sign.present, bool):
             return sign
         return Sign(present=otherwise, evidence=f"observe() gave {sign!r:.200}, which is neither yes nor no")
