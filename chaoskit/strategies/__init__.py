@@ -1,0 +1,18 @@
+"""Searching for trouble with Hypothesis: what is drawn, on what terms live systems are tried, and what is said of a find."""
+
+from chaoskit.strategies.drawing import faults, loads, schedules
+from chaoskit.strategies.machine import LiveMachine, explore
+from chaoskit.strategies.searching import Confirmation, Found, Search, confirm, register_profile
+
+__all__ = [
+    "Confirmation",
+    "Found",
+    "LiveMachine",
+    "Search",
+    "confirm",
+    "explore",
+    "faults",
+    "loads",
+    "register_profile",
+    "schedules",
+]
