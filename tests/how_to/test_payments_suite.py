@@ -76,36 +76,45 @@ def outcomes(folder):
     return {case.get("name"): [child.tag for child in case if child.tag in {"failure", "error", "skipped"}] for case in cases}
 
 
-def left_of(engine, images):
-    return [one for image in images.values() for one in engine.client.containers.list(all=True, filters={"ancestor": image})]
+@pytest.fixture
+def left(engine):
+    """What there is of chaoskit's containers and networks now and was not there before the test."""
+
+    def there():
+        filters = {"label": "chaoskit.run"}
+        found = [*engine.client.containers.list(all=True, filters=filters), *engine.client.networks.list(filters=filters)]
+        return {one.id for one in found}
+
+    before = there()
+    return lambda: there() - before
 
 
-def test_passes_by_itself(fresh, suite_stand_ins, engine):
+def test_passes_by_itself(fresh, suite_stand_ins, left):
     done = call(".venv/bin/pytest --junitxml=junit.xml", cwd=fresh, timeout_s=RUN_S, **suite_stand_ins)
     assert done.returncode == 0
     assert len(outcomes(fresh)) == 4
     assert not any(outcomes(fresh).values())
     assert EXPERIMENT in done.stdout
-    assert left_of(engine, suite_stand_ins) == []
+    assert left() == set()
 
 
-def test_passes_in_two_processes_and_is_summed_up(fresh, commands, suite_stand_ins, engine):
+def test_passes_in_two_processes_and_is_summed_up(fresh, commands, suite_stand_ins, left):
     more = {**suite_stand_ins, "SEED": "1", "RUNS_URL": "https://ci.example/{run}"}
     assert call(commands["pytest"], cwd=fresh, timeout_s=RUN_S, **more).returncode == 0
     assert not any(outcomes(fresh).values())
     assert call(commands["report"], cwd=fresh, timeout_s=RUN_S, **more).returncode == 0
     summary = (fresh / "summary.md").read_text()
     assert summary.startswith("**chaoskit: 3 runs: 3 PASSED**"), "by hand, by chaos.run, and as the file by itself"
-    assert left_of(engine, suite_stand_ins) == []
+    assert left() == set()
 
 
-def test_fails_a_service_that_does_not_find_its_database_again(fresh, broken_stand_ins, engine):
+def test_fails_a_service_that_does_not_find_its_database_again(fresh, broken_stand_ins, left):
     """A suite that has never failed has shown nothing."""
     done = call(f".venv/bin/pytest {EXPERIMENT} --junitxml=junit.xml", cwd=fresh, timeout_s=RUN_S, **broken_stand_ins)
     assert done.returncode == 1
     assert list(outcomes(fresh).values()) == [["failure"]]
     assert "FAIL  recovery: pay did not become steady again" in done.stdout
-    assert left_of(engine, broken_stand_ins) == []
+    assert left() == set()
 
 
 def test_is_skipped_without_an_engine_and_fails_where_one_is_required(fresh, suite_stand_ins):
