@@ -64,6 +64,8 @@ class Confirmation:
     """The verdicts of the same thing, done several times."""
 
     verdicts: tuple[Verdict, ...]
+    ended_by: str = ""
+    """The error that no verdict came of, after which it was not done again; "" without one."""
 
     @property
     def times(self) -> int:
@@ -92,8 +94,13 @@ class Confirmation:
 
 
 def confirm(run: Callable[[], Verdict], *, times: int = 5) -> Confirmation:
-    """Run the same thing *times* more and say how often it did not pass. What *run* raises is raised: it is no verdict."""
-    return Confirmation(tuple(run() for _ in range(times)))
+    """Run the same thing *times* more and say how often it did not pass. An error of *run* ends it, and is in what is returned."""
+    verdicts: list[Verdict] = []
+    try:
+        verdicts += (run() for _ in range(times))
+    except Exception as error:
+        return Confirmation(tuple(verdicts), ended_by=f"{type(error).__name__}: {error}")
+    return Confirmation(tuple(verdicts))
 
 
 class Found(AssertionError):
@@ -104,7 +111,8 @@ class Found(AssertionError):
         self.verdict = verdict
         self.confirmation = confirmation
         again = f"\nOnce more, {confirmation}." if confirmation.times else ""
-        super().__init__(f"{text_report(verdict, folder='see the lines above')}Found with {what!r}{again}")
+        again += f"\nRepeating it ended with {confirmation.ended_by}." if confirmation.ended_by else ""
+        super().__init__(f"{text_report(verdict, folder='the newest one of the runs')}Found with {what!r}{again}")
 
 
 class Search(Generic[T]):
