@@ -9,6 +9,7 @@ import json
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from chaoskit.documents import read_text
 from chaoskit.documents.parameters import parameters
@@ -29,6 +30,8 @@ from chaoskit.testing import FakeEnvironment, fake_topology
 minimal = settings(max_examples=2000, database=None, derandomize=True)
 quickly = settings(max_examples=80, deadline=None)
 MOST_S = 60.0
+LOAD_S = 15.1
+"""Of its ends, many are above it by a hair when they are added up."""
 
 
 def never_asked(member: str, address: tuple[str, int], *, timeout_s: float) -> RoleState:
@@ -131,6 +134,13 @@ def test_a_schedule_fits_into_its_time_and_keeps_its_limits(data):
         assert injection.at_s + injection.for_s <= round(end_s, 3)
     load = LoadShape(arrivals_per_s=1, duration_s=within_s, mix={"buy": 1})
     assert breaches(plan(experiment(schedule, load), seed=0), shop(), limits) == ()
+
+
+def test_no_fault_ends_after_the_load_by_a_hair():
+    """0.1 + 0.2 is more than 0.3; a reader of documents refuses that."""
+    drawn = schedules(shop(), within_s=LOAD_S, not_before_s=0.0, not_after_s=LOAD_S, at_most=1)
+    with pytest.raises(NoSuchExample):
+        find(drawn, lambda schedule: schedule[0].at_s + schedule[0].for_s > LOAD_S, settings=minimal)
 
 
 @quickly
