@@ -67,7 +67,7 @@ class Books:
 def judged(name: str, history: History, judge: Callable[[Books], Finding]) -> tuple[Finding, ...]:
     """What *judge* says of the books; INCONCLUSIVE with the reason when they cannot be opened or hold nothing to judge."""
     try:
-        return (judge(_open(history)),)
+        return (judge(open_books(history)),)
     except NotExercised as reason:
         return (proves_nothing(name, str(reason), safety=True),)
 
@@ -97,8 +97,8 @@ def require_postings(books: Books) -> None:
         raise NotExercised("the ledger holds no postings, so nothing was proven")
 
 
-def _open(history: History) -> Books:
-    """The books of *history*; they are kept with it, since every money check opens the same ones."""
+def open_books(history: History) -> Books:
+    """The books of *history*; they are kept with it, since every money check opens the same ones. Raises `NotExercised`."""
     known = history.memo.get("books")
     if isinstance(known, Books):
         return known

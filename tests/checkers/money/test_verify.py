@@ -1,0 +1,259 @@
+"""The small verifier against real certificates, and against every way to spoil a history or a certificate.
+
+What the checks say is not asked here: the verifier must find each by itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chaoskit.checkers.money import verify as module
+from chaoskit.checkers.money.certificate import certificate
+from chaoskit.model.history import ledger_events, read_history
+
+SOURCE = Path(module.__file__)
+PAY, BACK = {"ada": -100, "ben": 100}, {"ben": -50, "ada": 50}
+
+
+def events_of(history):
+    """The lines that a run with this history would have left."""
+    yield {"event": "run", "run": "a-run"}
+    yield {"event": "opening", "balances": dict(history.opening)}
+    for operation in history.operations:
+        for attempt in operation.attempts:
+            invoked = {"event": "invoked", "operation": operation.number, "attempt": attempt.number, "start_ns": attempt.start_ns}
+            if attempt.number == 1:
+                invoked |= {"journey": operation.journey, "due_ns": operation.due_ns, "intent": operation.intent}
+                invoked |= ({"key": operation.key} if operation.key else {}) | (
+                    {"legs": dict(operation.legs)} if operation.legs else {}
+                )
+            yield invoked
+            if attempt.end_ns is not None:
+                yield {
+                    "event": "completed",
+                    "operation": operation.number,
+                    "attempt": attempt.number,
+                    "end_ns": attempt.end_ns,
+                    "outcome": attempt.outcome.value,
+                    "result": dict(attempt.result),
+                }
+    count = len(history.operations)
+    yield {"event": "load", "scheduled": count, "sent": count, "finished": count, "drained": True}
+    yield {"event": "fence", "settled": dict(history.final.settled), "open_transactions": 0}
+    yield from ledger_events(history.final.first, read=1)
+    yield {"event": "ledger", "read": 2, "same_as_first": True}
+    yield {"event": "digests", "members": {"one": "abc", "two": "abc"}}
+    yield {"event": "finished", "at_ns": 99_000_000_000}
+
+
+def lines_of(events):
+    return [json.dumps(event).encode() + b"\n" for event in events]
+
+
+@pytest.fixture
+def run(story, bank):
+    """The events of a right run and its certificate: answered, unknown, refused, retried, looked at."""
+    story.operation(1, key="k1", intent="i1", legs=PAY, result={"account": "ada", "balance": 900, "version": 1})
+    story.look(2, "ada", 900, 1)
+    story.operation(3, "info", key="k2", intent="i2", legs=BACK)
+    story.operation(4, "info", key="k3", intent="i3", legs=PAY)
+    story.operation(5, "fail", key="k4", intent="i4", legs=PAY)
+    story.operation(6, "info", "ok", "ok", key="k5", intent="i5", legs=PAY, result={"account": "ada", "balance": 850, "version": 3})
+    story.look(7, "ada", 850)
+    story.look(8, "cid", 1000, 0)
+    story.operation(9, journey="login")
+    for key, legs in (("k1", PAY), ("k2", BACK), ("k5", PAY)):
+        bank.book(key, legs)
+    bank.settled |= {"k2": "applied", "k3": "tombstone"}
+    events = list(events_of(bank.close(story)))
+    return events, certificate(read_history(lines_of(events)))
+
+
+def verdict(events, certified):
+    try:
+        return 0, module.verify(lines_of(events), json.loads(json.dumps(certified)))
+    except module.Stop as stop:
+        return stop.args
+    except Exception as error:
+        return 2, repr(error)
+
+
+def test_follows_a_right_run_to_its_end(run):
+    assert verdict(*run) == (0, "6 payments and looks followed in one order, not sealed")
+
+
+def test_the_certificate_is_what_a_person_can_read(run):
+    _, certified = run
+    assert certified["unknown"] == {
+        "k2": {"settled": "applied", "in_ledger": True},
+        "k3": {"settled": "tombstone", "in_ledger": False},
+    }
+    assert certified["order"] == [
+        ["payment", "t1", "k1"],
+        ["look", 2, 1, {"ada": 1}],
+        ["payment", "t2", "k2"],
+        ["payment", "t3", "k5"],
+        ["look", 7, 1, {"ada": 3}],
+        ["look", 8, 1, {"cid": 0}],
+    ]
+    assert (certified["run"], certified["unplaced"]) == ("a-run", [])
+
+
+def of(events, name, **like):
+    """The first event of that name with these values."""
+    return next(e for e in events if e["event"] == name and all(e.get(k) == v for k, v in like.items()))
+
+
+HISTORY = {
+    "an acknowledged payment is gone": lambda e, c: without(e, "k1", c),
+    "an unknown payment that was applied is gone": lambda e, c: without(e, "k2", c),
+    "a refused payment was acknowledged": lambda e, c: of(e, "completed", operation=5).update(outcome="ok"),
+    "an acknowledged payment was refused": lambda e, c: of(e, "completed", operation=1).update(outcome="fail"),
+    "a barred key was applied": lambda e, c: of(e, "fence")["settled"].update(k3="applied"),
+    "an applied key was barred": lambda e, c: of(e, "fence")["settled"].update(k2="tombstone"),
+    "a key was never settled": lambda e, c: of(e, "fence")["settled"].pop("k3"),
+    "transactions were open": lambda e, c: of(e, "fence").update(open_transactions=1),
+    "the fence is missing": lambda e, c: e.remove(of(e, "fence")),
+    "the second read is missing": lambda e, c: e.remove(of(e, "ledger", read=2)),
+    "the end is missing": lambda e, c: e.remove(of(e, "finished")),
+    "the end of the load is missing": lambda e, c: e.remove(of(e, "load")),
+    "the end did not succeed": lambda e, c: e.append({"event": "not-settled", "error": "no primary"}),
+    "the opening balances are missing": lambda e, c: e.remove(of(e, "opening")),
+    "another opening balance": lambda e, c: of(e, "opening")["balances"].update(ada=1001),
+    "an account is gone": lambda e, c: (e.remove(of(e, "account", account="cid")), of(e, "ledger", read=1).update(accounts=2)),
+    "a line of an account is missing": lambda e, c: e.remove(of(e, "account", account="cid")),
+    "a line of a posting is missing": lambda e, c: e.remove(of(e, "posting", key="k2")),
+    "another balance at the end": lambda e, c: of(e, "account", account="ben").update(balance=1),
+    "another version at the end": lambda e, c: of(e, "account", account="ben").update(version=9),
+    "a limit that was not kept": lambda e, c: of(e, "account", account="ada").update(lowest=851),
+    "another amount": lambda e, c: of(e, "posting", key="k1", account="ada").update(amount=-99),
+    "another balance after": lambda e, c: of(e, "posting", key="k1").update(balance_after=1),
+    "another version": lambda e, c: of(e, "posting", key="k5").update(version=1),
+    "another key": lambda e, c: [p.update(key="k9") for p in e if p.get("transaction") == "t2"],
+    "another account": lambda e, c: of(e, "posting", key="k1", account="ben").update(account="cid"),
+    "a transaction twice": lambda e, c: twice(e),
+    "copies differ": lambda e, c: of(e, "digests")["members"].update(two="abd"),
+    "other legs were asked for": lambda e, c: of(e, "invoked", operation=1)["legs"].update(ada=-99),
+    "asked for later than it was seen": lambda e, c: of(e, "invoked", operation=1).update(start_ns=60_000_000_000),
+    "told before an earlier one began": lambda e, c: of(e, "completed", operation=6, attempt=2).update(end_ns=51_000_000_000),
+    "two keys of one intent": lambda e, c: of(e, "invoked", operation=6).update(intent="i1"),
+    "one key was answered differently": lambda e, c: of(e, "completed", operation=6, attempt=3)["result"].update(balance=1),
+    "another balance was seen": lambda e, c: of(e, "completed", operation=2)["result"].update(balance=1000),
+    "another version was seen": lambda e, c: of(e, "completed", operation=2)["result"].update(version=0),
+    "a look that is not certified": lambda e, c: of(e, "completed", operation=9)["result"].update(account="ada", balance=850),
+    "a certified look that is not there": lambda e, c: of(e, "completed", operation=2).update(outcome="fail"),
+    "seen too late": lambda e, c: shift(e, 2, 6_000_000_000),
+    "seen too early": lambda e, c: shift(e, 7, -6_000_000_000),
+    "an attempt twice": lambda e, c: e.append(of(e, "invoked", operation=1)),
+    "an answer to nothing": lambda e, c: of(e, "completed", operation=1).update(attempt=7),
+    "what is no event": lambda e, c: e.append({"no": "event"}),
+    "another run": lambda e, c: of(e, "run").update(run="b-run"),
+}
+CERTIFICATE = {
+    "another run": lambda c: c.update(run="b-run"),
+    "a payment is missing": lambda c: c["order"].pop(3),
+    "a payment twice": lambda c: c["order"].insert(1, c["order"][0]),
+    "a payment of nobody": lambda c: c["order"].append(["payment", "t9", "k9"]),
+    "another order by account": lambda c: c["order"].insert(0, c["order"].pop(2)),
+    "another order in time": lambda c: c["order"].insert(0, c["order"].pop()),
+    "a look is missing": lambda c: c["order"].pop(1),
+    "a look twice": lambda c: c["order"].append(c["order"][-1]),
+    "a look saw another version": lambda c: c["order"][1][3].update(ada=0),
+    "a look at another place": lambda c: c["order"].insert(4, c["order"].pop(1)),
+    "another kind": lambda c: c["order"][0].__setitem__(0, "gift"),
+    "a look without a place": lambda c: c["unplaced"].append([2, 1]),
+    "an unknown key is missing": lambda c: c["unknown"].pop("k2"),
+    "an unknown key too many": lambda c: c["unknown"].update(k1={"settled": "applied", "in_ledger": True}),
+    "settled otherwise": lambda c: c["unknown"]["k3"].update(settled="refused"),
+    "in the ledger otherwise": lambda c: c["unknown"]["k3"].update(in_ledger=True),
+    "a part is missing": lambda c: c.pop("unknown"),
+}
+
+
+def without(events, key, certified):
+    """Take a transaction out of the ledger, as if it had never been there, and out of the certificate."""
+    events[:] = [event for event in events if not (event["event"] == "posting" and event["key"] == key)]
+    of(events, "ledger", read=1)["postings"] -= 2
+    certified["order"] = [row for row in certified["order"] if row[2] != key]
+    if key in certified["unknown"]:
+        certified["unknown"][key]["in_ledger"] = False
+
+
+def twice(events):
+    at = max(i for i, event in enumerate(events) if event["event"] == "posting") + 1
+    again = [{**p, "transaction": "t4"} for p in events if p["event"] == "posting" and p["key"] == "k5"]
+    events[at:at] = again
+    of(events, "ledger", read=1)["postings"] += 2
+
+
+def shift(events, operation, by_ns):
+    of(events, "invoked", operation=operation)["start_ns"] += by_ns
+    of(events, "completed", operation=operation)["end_ns"] += by_ns
+
+
+@pytest.mark.parametrize("spoil", HISTORY.values(), ids=HISTORY)
+def test_finds_what_is_wrong_with_a_history(run, spoil):
+    events, certified = copy.deepcopy(run)
+    spoil(events, certified)
+    code, why = verdict(events, certified)
+    assert code in (1, 2), why
+
+
+@pytest.mark.parametrize("spoil", CERTIFICATE.values(), ids=CERTIFICATE)
+def test_finds_what_is_wrong_with_a_certificate(run, spoil):
+    events, certified = copy.deepcopy(run)
+    spoil(certified)
+    code, why = verdict(events, certified)
+    assert code in (1, 2), why
+
+
+def sealed(events):
+    lines = lines_of(events)
+    return [*events, {"event": "sealed", "sha256": hashlib.sha256(b"".join(lines)).hexdigest(), "lines": len(lines)}]
+
+
+def test_a_sealed_history_must_be_as_it_was(run):
+    events, certified = run
+    assert verdict(sealed(events), certified) == (0, "6 payments and looks followed in one order, sealed")
+    spoilt = sealed(events)
+    spoilt[0]["title"] = "another"
+    assert verdict(spoilt, certified) == (1, "the history is not as it was when it was sealed")
+    assert verdict([*sealed(events), {"event": "phase", "phase": "end"}], certified)[0] == 1
+
+
+def test_is_a_command_with_an_exit_code(run, tmp_path):
+    events, certified = run
+
+    def go(*command):
+        done = subprocess.run([sys.executable, *command, str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    (tmp_path / "history.jsonl").write_bytes(b"".join(lines_of(events)))
+    assert go(str(SOURCE))[0] == 2, "no certificate"
+    (tmp_path / "certificate.json").write_text(json.dumps(certified))
+    assert go("-I", str(SOURCE)) == (0, "6 payments and looks followed in one order, not sealed\n"), "it stands alone"
+    assert go("-m", "chaoskit.checkers.money.verify")[0] == 0
+    of(events, "account", account="ben")["balance"] += 1
+    (tmp_path / "history.jsonl").write_bytes(b"".join(lines_of(events)))
+    assert go(str(SOURCE)) == (1, "an account ends as no payment left it\n")
+
+
+def test_is_small_and_shares_no_code_with_what_it_verifies():
+    text = SOURCE.read_text()
+    assert len(text.splitlines()) <= 150
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert imported <= set(sys.stdlib_module_names)
