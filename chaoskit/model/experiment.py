@@ -17,8 +17,8 @@ from chaoskit.model.secrets import NO_SECRETS, Secrets
 class EnvironmentChoice:
     """Which system to use and where to run it. `on` None means the environment's default place.
 
-    With `fixture`, a pytest fixture gives an environment that is up. `use` is then "" until the names of the experiment were checked
-    against what that environment consists of: before that, nothing may be started.
+    With `fixture`, a pytest fixture gives an environment that is up. `use` is then "" until the names of the experiment were
+    checked against what that environment consists of: before that, nothing may be started.
     """
 
     use: str
