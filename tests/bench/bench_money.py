@@ -1,0 +1,116 @@
+"""The money checks over one right history, as ratios to a plain exactly-once pass over the same one.
+
+    python tests/bench/bench_money.py [--operations 100000]
+
+The plain pass is what most ledgers' own tests do: every acknowledged key is in the ledger once, every refused one is not. CPU time
+of this process only; figures of two runs must not be compared: the machine is another one each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from chaoskit.checkers.money import MONEY
+from chaoskit.checkers.money.certificate import certificate
+from chaoskit.model.history import Attempt, FinalReads, History, LoadCounts, Operation, Outcome
+from chaoskit.model.topology import AccountState, LedgerState, Posting
+
+ACCOUNTS = 1_000
+WAITING = 50
+"""Customers at any time."""
+LOOKS, UNKNOWN = 0.3, 0.01
+
+
+def history(count: int) -> History:
+    """A right bank's day: 70 % payments, 30 % looks, 1 % without an answer, 50 customers at any time."""
+    dice = random.Random(count)
+    names = [f"a{number}" for number in range(ACCOUNTS)]
+    balances, versions = dict.fromkeys(names, 10**9), dict.fromkeys(names, 0)
+    operations, postings, settled = [], [], {}
+    for number in range(1, count + 1):
+        now_ns = number * 1_000_000
+        start_ns, end_ns = now_ns - dice.randrange(WAITING * 500_000), now_ns + dice.randrange(WAITING * 500_000)
+        giver, taker = dice.sample(names, 2)
+        key, legs, outcome = "", {}, Outcome.OK
+        if dice.random() >= LOOKS:
+            key, amount = f"k{number}", dice.randrange(1, 100)
+            legs = {giver: -amount, taker: amount}
+            for account, moved in legs.items():
+                balances[account] += moved
+                versions[account] += 1
+                postings.append(
+                    Posting(
+                        transaction=f"t{number}",
+                        key=key,
+                        account=account,
+                        version=versions[account],
+                        amount=moved,
+                        balance_after=balances[account],
+                    )
+                )
+            if dice.random() < UNKNOWN:
+                outcome, settled[key] = Outcome.INFO, "applied"
+        result = {"account": giver, "balance": balances[giver], "version": versions[giver]} if outcome is Outcome.OK else {}
+        attempt = Attempt(number=1, start_ns=start_ns, end_ns=end_ns, outcome=outcome, status=200, result=result)
+        operations.append(
+            Operation(number=number, journey="any", due_ns=start_ns, attempts=(attempt,), intent=key, key=key, legs=legs)
+        )
+    accounts = tuple(AccountState(account=a, kind="customer", balance=balances[a], version=versions[a], lowest=0) for a in names)
+    state = LedgerState(read_from="one", accounts=accounts, postings=tuple(postings))
+    return History(
+        opening=dict.fromkeys(names, 10**9),
+        operations=tuple(sorted(operations, key=lambda o: (o.due_ns, o.number))),
+        load=LoadCounts(scheduled=count, sent=count, finished=count, drained=True),
+        final=FinalReads(settled=settled, open_transactions=0, first=state, second=state),
+        complete=True,
+    )
+
+
+def plain(told: History) -> bool:
+    """Exactly once, by key."""
+    assert told.final is not None
+    assert told.final.first is not None
+    booked = Counter(posting.key for posting in told.final.first.postings)
+    for operation in told.operations:
+        if operation.key:
+            legs, outcome = booked[operation.key], operation.outcome
+            if (outcome is Outcome.OK and legs != 2) or (outcome is Outcome.FAIL and legs):
+                return False
+    return True
+
+
+def cpu_s(work: Callable[[], object]) -> float:
+    gc.collect()
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--operations", type=int, default=100_000)
+    given = parser.parse_args()
+    for count in (given.operations // 10, given.operations):
+        told = history(count)
+        base_s = min(cpu_s(lambda: plain(told)) for _ in range(3))  # noqa: B023 -- called at once
+        spent: dict[str, float] = {}
+        for check in MONEY:  # each after the others, as in a run: what one has worked out, the next one uses
+            spent[check.name] = cpu_s(lambda: check.check(told))  # noqa: B023 -- called at once
+            assert check.check(told)[0].outcome.value == "passed", check.check(told)
+        spent["certificate"] = cpu_s(lambda: certificate(told))  # noqa: B023 -- called at once
+        whole_s = sum(spent.values())
+        print(f"{count:,} operations, {json.dumps(len(told.final.first.postings))} postings")  # type: ignore[union-attr]
+        print(f"  plain exactly-once pass    1.0 (of {base_s:.3f} CPU-s)")
+        for name, s in spent.items():
+            print(f"  {name:25} {s / base_s:5.1f}")
+        print(f"  all of them together      {whole_s / base_s:5.1f} ({whole_s:.2f} CPU-s)")
+
+
+if __name__ == "__main__":
+    main()
