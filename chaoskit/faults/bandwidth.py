@@ -19,7 +19,7 @@ class Bandwidth:
     """
 
     kind: ClassVar[str] = "bandwidth"
-    needs: ClassVar[frozenset[str]] = frozenset({"bandwidth"})
+    needs = frozenset({"bandwidth"})
 
     service: units.Service
     bytes_per_s: units.Size

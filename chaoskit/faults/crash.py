@@ -18,7 +18,7 @@ class Crash:
     """
 
     kind: ClassVar[str] = "crash"
-    needs: ClassVar[frozenset[str]] = frozenset({"crash"})
+    needs = frozenset({"crash"})
 
     service: units.Service
 

@@ -20,7 +20,7 @@ class Detach:
     """
 
     kind: ClassVar[str] = "detach"
-    needs: ClassVar[frozenset[str]] = frozenset({"detach"})
+    needs = frozenset({"detach"})
 
     service: units.Service
     network: str = ""

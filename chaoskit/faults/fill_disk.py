@@ -19,7 +19,7 @@ class FillDisk:
     """
 
     kind: ClassVar[str] = "fill-disk"
-    needs: ClassVar[frozenset[str]] = frozenset({"fill-disk"})
+    needs = frozenset({"fill-disk"})
 
     service: units.Service
     path: str

@@ -17,7 +17,7 @@ class Kill:
     """
 
     kind: ClassVar[str] = "kill"
-    needs: ClassVar[frozenset[str]] = frozenset({"kill"})
+    needs = frozenset({"kill"})
 
     service: units.Service
 

@@ -19,7 +19,7 @@ class Latency:
     """
 
     kind: ClassVar[str] = "latency"
-    needs: ClassVar[frozenset[str]] = frozenset({"slow"})
+    needs = frozenset({"slow"})
 
     between: units.Pair
     add_s: units.Seconds

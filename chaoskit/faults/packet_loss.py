@@ -20,7 +20,7 @@ class PacketLoss:
     """
 
     kind: ClassVar[str] = "packet-loss"
-    needs: ClassVar[frozenset[str]] = frozenset({"packets", "packet-loss"})
+    needs = frozenset({"packets", "packet-loss"})
 
     between: units.Pair
     share: units.Share

@@ -17,7 +17,7 @@ class Pause:
     """
 
     kind: ClassVar[str] = "pause"
-    needs: ClassVar[frozenset[str]] = frozenset({"pause"})
+    needs = frozenset({"pause"})
 
     service: units.Service
 

@@ -20,7 +20,7 @@ class Reset:
     """
 
     kind: ClassVar[str] = "reset"
-    needs: ClassVar[frozenset[str]] = frozenset({"reset"})
+    needs = frozenset({"reset"})
 
     between: units.Pair
 

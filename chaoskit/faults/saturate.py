@@ -21,7 +21,7 @@ class Saturate:
     """
 
     kind: ClassVar[str] = "saturate"
-    needs: ClassVar[frozenset[str]] = frozenset({"surge"})
+    needs = frozenset({"surge"})
 
     times: units.Factor
 

@@ -20,7 +20,7 @@ class SqueezeCpu:
     """
 
     kind: ClassVar[str] = "squeeze-cpu"
-    needs: ClassVar[frozenset[str]] = frozenset({"squeeze-cpu"})
+    needs = frozenset({"squeeze-cpu"})
 
     service: units.Service
     cores: units.Factor

@@ -19,7 +19,7 @@ class SqueezeMemory:
     """
 
     kind: ClassVar[str] = "squeeze-memory"
-    needs: ClassVar[frozenset[str]] = frozenset({"squeeze-memory"})
+    needs = frozenset({"squeeze-memory"})
 
     service: units.Service
     size: units.Size

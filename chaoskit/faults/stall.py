@@ -21,7 +21,7 @@ class Stall:
     """
 
     kind: ClassVar[str] = "stall"
-    needs: ClassVar[frozenset[str]] = frozenset({"stall"})
+    needs = frozenset({"stall"})
 
     between: units.Pair
     direction: Literal["both", "requests", "answers"] = "both"

@@ -248,7 +248,10 @@ class Fault(Protocol):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Capabilities that the environment must have. Usually a ClassVar; it may depend on the parameters."""
+        """Capabilities that the environment must have. It may depend on the parameters.
+
+        Usually a class attribute without an annotation: pyright takes no ClassVar for a property.
+        """
 
     def aim(self, stage: Stage) -> Aim:
         """Resolve targets and say how the fault will be undone. Touches nothing."""

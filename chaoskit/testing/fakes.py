@@ -319,7 +319,7 @@ class NoFault:
     """A fault that does nothing at all and says so when it is looked at: no run that has it may pass."""
 
     kind: ClassVar[str] = "no-fault"
-    needs: ClassVar[frozenset[str]] = frozenset()
+    needs = frozenset[str]()
 
     def aim(self, stage: Stage) -> Aim:
         assert stage
