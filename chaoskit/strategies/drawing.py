@@ -5,7 +5,7 @@ Values are drawn from few steps: a find is then read and compared easily, and sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from hypothesis import reject
@@ -27,7 +27,7 @@ STEPS = 40
 """Into how many steps the time for faults is cut: a second or less of the usual load, about what a takeover is told apart by."""
 WEIGHTS = 3
 """The largest weight of a journey: enough that one is far more frequent than another."""
-TRIED = {
+TRIED: Mapping[Unit, Sequence[float]] = {
     Unit.DURATION: (0.05, 0.25, 1.0, 4.0),
     Unit.SHARE: (0.1, 0.5, 1.0),
     Unit.SIZE: (1 << 20, 1 << 16, 1 << 12),
@@ -36,7 +36,10 @@ TRIED = {
     Unit.FACTOR: (2.0, 4.0),
 }
 """What a parameter is tried with, the mildest first: few values, far enough from each other that systems act differently."""
-TRIED_BY_FIELD = {("squeeze-cpu", "cores"): (0.5, 0.1), ("squeeze-memory", "size"): (1 << 28, 1 << 27)}
+TRIED_BY_FIELD: Mapping[tuple[str, str], Sequence[float]] = {
+    ("squeeze-cpu", "cores"): (0.5, 0.1),
+    ("squeeze-memory", "size"): (1 << 28, 1 << 27),
+}
 """Where the unit alone does not say which values hurt at all."""
 
 

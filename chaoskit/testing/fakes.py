@@ -140,12 +140,12 @@ class FakeEnvironment:
     engine_address = ""
 
     def __init__(self, topology: Topology | None = None, *, ledger: Ledger | None = None) -> None:
-        self.topology = topology or fake_topology(ledger=ledger)
-        self.capabilities = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
-        self.services = {name: FakeService(name) for name in self.topology.service_names}
+        self.topology: Topology = topology or fake_topology(ledger=ledger)
+        self.capabilities: frozenset[str] = frozenset({"kill", "pause", "cut", "slow", "refuse", "reset", "stall", "throttle"})
+        self.services: dict[str, FakeService] = {name: FakeService(name) for name in self.topology.service_names}
         links = [FakeLink(f"{one.client} -> {one.service}", leads_to=self.services[one.service]) for one in self.topology.links]
-        self.links_by_name = {link.name: link for link in links}
-        self.is_up = False
+        self.links_by_name: dict[str, FakeLink] = {link.name: link for link in links}
+        self.is_up: bool = False
         self.undone: list[Undo] = []
         self.forbidden: frozenset[str] = frozenset()
         """Targets that may not be hurt."""
@@ -215,7 +215,7 @@ class FakeLoad:
 
     def __init__(self, answer: Callable[[], Outcome] = lambda: Outcome.OK) -> None:
         self.answer = answer
-        self.times = 1.0
+        self.times: float = 1.0
         self.dies_after: int | None = None
         self.deaf = False
         self._stop = threading.Event()
@@ -292,7 +292,7 @@ class FakeLedger:
     """A ledger that always reads the same, unless `states` says otherwise, one state a read."""
 
     def __init__(self, *states: LedgerState) -> None:
-        self.states = list(states)
+        self.states: list[LedgerState] = list(states)
         self.open = 0
         self.settled: list[str] = []
 
