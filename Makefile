@@ -62,6 +62,7 @@ bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .bench/wheel/*.whl
 	$(BIN)/python tests/bench/bench_plugin.py --bench .bench
 	$(BIN)/python tests/bench/bench_injection.py
+	$(BIN)/python tests/bench/bench_money.py
 	$(BIN)/python tests/bench/bench_load.py --locust .bench/bin/locust
 
 compare: $(READY) .bench/.ready ## run Chaos Toolkit and chaoskit in the same trouble and print what each says and leaves

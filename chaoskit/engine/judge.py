@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from chaoskit.model import measures
@@ -14,16 +14,13 @@ from chaoskit.model.history import History
 from chaoskit.model.protocols import Checker
 from chaoskit.model.verdict import Finding, Result, Verdict, merge
 
-UNDER_WAY_NS = 1_000_000_000
-"""Who came in the last second before the first injection may have been answered by the broken system."""
-
 
 def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str) -> Verdict:
     """The verdict on *history*: every expectation judged, the run's own problems merged in."""
     expected = (finding for check in experiment.expect for finding in findings_of(check, history))
     if experiment.faults and history.first_injected_ns is None:
         expected = (_without_fault(finding) for finding in expected)
-    findings = (*_steady(experiment, history), *expected)
+    findings = (*_steady(experiment, history), *_by_cause(expected))
     problems = [(Result(problem.result), problem.text) for problem in history.problems]
     if not history.complete and not problems:
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
@@ -57,6 +54,19 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
     return experiment.secrets.redacted(verdict)  # a checker may quote its own parameters
 
 
+def _by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Money checks stand in order of cause, so what the first one found may be why later ones failed: each of those says so."""
+    cause = ""
+    for finding in findings:
+        if not (finding.safety and finding.outcome is Result.FAILED):
+            yield finding
+        elif cause:
+            yield replace(finding, summary=f"{finding.summary} (may follow from {cause}: look there first)")
+        else:
+            cause = finding.checker
+            yield finding
+
+
 def _not_exercised(history: History) -> Iterator[str]:
     """Why no expectation may pass, whatever the checks say: nobody came, or a fault did not bite."""
     if not history.operations:
@@ -71,7 +81,7 @@ def _not_exercised(history: History) -> Iterator[str]:
 def _steady(experiment: Experiment, history: History) -> tuple[Finding, ...]:
     """The steady state before the first injection. Not steady means nothing was shown, not that the bank failed."""
     injected_ns = history.first_injected_ns
-    before = history if injected_ns is None else history.until(injected_ns - UNDER_WAY_NS)
+    before = history if injected_ns is None else history.until(injected_ns - measures.UNDER_WAY_NS)
     return tuple(
         replace(
             finding,

@@ -8,7 +8,7 @@ import pytest
 from chaoskit.engine.judge import judge
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape
 from chaoskit.model.history import Attempt, FaultRecord, History, Operation, Outcome, RunProblem
-from chaoskit.model.verdict import Result, merge
+from chaoskit.model.verdict import Finding, Result, merge
 from chaoskit.testing import FixedChecker
 
 OPERATION = Operation(number=1, journey="visit", due_ns=1, attempts=(Attempt(number=1, start_ns=1, end_ns=2, outcome=Outcome.OK),))
@@ -52,6 +52,37 @@ def test_a_history_without_an_end_is_an_error():
 
 def test_a_run_that_nobody_came_to_shows_nothing():
     assert result(replace(HISTORY, operations=()), FixedChecker()) is Result.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Says:
+    """A checker that says this."""
+
+    name: ClassVar[str] = "says"
+
+    checker: str
+    outcome: Result = Result.FAILED
+    safety: bool = True
+
+    def check(self, history):
+        return (Finding(checker=self.checker, outcome=self.outcome, summary="so", safety=self.safety),)
+
+
+def test_what_may_follow_from_an_earlier_violation_about_money_says_so():
+    expect = (
+        Says(checker="takeover", safety=False),
+        Says(checker="fine", outcome=Result.PASSED),
+        Says(checker="lost"),
+        Says(checker="unclear", outcome=Result.INCONCLUSIVE),
+        Says(checker="seen"),
+        Says(checker="latency", safety=False),
+        Says(checker="order"),
+    )
+    verdict = judge(experiment(*expect), HISTORY, seed=1, reproduce="")
+    assert {f.checker: f.summary for f in verdict.findings if f.summary != "so"} == {
+        "seen": "so (may follow from lost: look there first)",
+        "order": "so (may follow from lost: look there first)",
+    }
 
 
 @pytest.mark.parametrize("injecting_ns,effect_seen", [(None, False), (5, False)])
