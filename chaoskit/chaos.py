@@ -21,7 +21,7 @@ from chaoskit import wiring
 from chaoskit.engine.guard import StopFlag
 from chaoskit.engine.live import Cast, LiveRun, conclude
 from chaoskit.engine.schedule import Act, Entry
-from chaoskit.engine.store import RunFolder
+from chaoskit.engine.store import BY_HAND, RunFolder
 from chaoskit.machine import Machine
 from chaoskit.model.errors import CannotInject, ChaoskitError, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
@@ -176,7 +176,7 @@ class Chaos:
             title=self._title or "a run by hand",
             environment=EnvironmentChoice(use=environment.topology.name, on=environment.name),
             load=LoadShape(arrivals_per_s=arrivals_per_s, duration_s=at_most_s, mix=mix),
-            document=f"# Driven by hand; the same again: {self._reproduce or self._title}\n",
+            document=f"{BY_HAND}; the same again: {self._reproduce or self._title}\n",
         )
         request = Request(
             path=Path(self._title or "a run by hand"),

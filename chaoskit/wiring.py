@@ -244,18 +244,22 @@ def without_secrets_in_logs(folder: RunFolder, registry: Registry) -> str:
 def judge_again(path: Path, registry: Registry) -> Verdict:
     """Judge a stored run by the checkers of today. Starts nothing and changes nothing in the folder.
 
-    Raises `NoHistory`, and `InvalidDocument` when the stored experiment can no longer be read.
+    Raises `NoHistory`, `InvalidDocument` when the stored experiment can no longer be read, and `UsageError` for a run that a test
+    drove by hand: only the test knows what was expected of it.
     """
     from chaoskit import documents
 
     folder = RunFolder(path)
     history = folder.read_history()
-    stored = history.run.get("options")
+    stored, on = history.run.get("options"), history.run.get("on")
     options = {str(k): str(v) for k, v in stored.items()} if isinstance(stored, dict) else {}
-    on = history.run.get("on")
+    seed, reproduce = history.run.get("seed"), history.run.get("reproduce")
+    if folder.is_by_hand():
+        raise UsageError(f"{path}: a test drove this run by hand and knows what was expected of it; run that again: {reproduce}")
+    if history.run.get("fixture"):  # its environment was up already: nothing about it could be chosen
+        options, on = {}, None
     # The record has *** where secrets were, and so has what it is judged by.
     experiment = documents.read(folder.experiment, registry=registry, options=options, on=str(on) if on else None, environ=None)
-    seed, reproduce = history.run.get("seed"), history.run.get("reproduce")
     return judge(
         experiment,
         history,

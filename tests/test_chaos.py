@@ -10,6 +10,7 @@ import pytest
 import chaoskit
 from chaoskit.chaos import Chaos, HarnessFailed, NotPassed
 from chaoskit.checkers.availability import Availability
+from chaoskit.cli import main
 from chaoskit.engine.store import RunFolder
 from chaoskit.faults.kill import Kill
 from chaoskit.faults.partition import Partition
@@ -247,3 +248,11 @@ def test_the_package_gives_it_when_it_is_asked_for():
     code = "import chaoskit, sys; print('chaoskit.chaos' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_run_by_hand_is_judged_again_by_its_test_alone(new, environment, capsys):
+    with new(environment, reproduce="pytest tests/x.py::test_x") as chaos:
+        by_hand(chaos)
+        chaos.verify(PASSES)
+    assert main(["check", str(chaos.verdicts[0][1])]) == 2
+    assert "run that again: pytest tests/x.py::test_x" in capsys.readouterr().err

@@ -304,6 +304,7 @@ class LiveRun:
                 "seed": self._seed,
                 "reproduce": self._reproduce,
                 "environment": choice.use,
+                "fixture": choice.fixture,
                 "on": self._environment.name,
                 "options": dict(choice.options),
                 "allowed": [permission.value for permission in self._terms.allowed],

@@ -17,6 +17,8 @@ from chaoskit.model.history import History, HistoryReader, NoHistory
 from chaoskit.model.secrets import Secrets
 from chaoskit.model.verdict import Verdict
 
+BY_HAND = "# Driven by hand"
+"""How the document of a run begins that a test drove."""
 MAY_TAKE_BYTES = 20 * 1024 * 1024
 """A run of a minute leaves about 2 MB; ten times that must be free, or it would end in the middle."""
 
@@ -30,7 +32,8 @@ class RunFolder:
     @classmethod
     def create(cls, runs: Path, experiment: Experiment, *, seed: int) -> RunFolder:
         """Make `<runs>/<time>-<slug>-<seed>/`. Raises `UsageError` when the folder cannot be written or the disk is nearly full."""
-        slug = re.sub(r"[^a-z0-9]+", "-", (Path(experiment.source).name.split(".")[0] or experiment.title).lower()).strip("-")[:40]
+        slug = re.sub(r"[^a-z0-9]+", "-", (Path(experiment.source).name.split(".")[0] or experiment.title).lower())
+        slug = slug.strip("-")[:40].strip("-")
         # No dash in it: its last number would be taken for the seed when the slug is read from the name.
         slug += f"-{experiment.entry.replace('-', '_')}" if experiment.entry else ""
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{slug}-{seed}"
@@ -89,6 +92,13 @@ class RunFolder:
         """What the run was called, without its time and its seed: the same for every run of the same experiment."""
         named = re.fullmatch(r"\d{8}T\d{6}-(?P<slug>.+?)-\d+(-\d+)?", self.path.name)
         return named["slug"] if named else self.path.name
+
+    def is_by_hand(self) -> bool:
+        """Whether a test drove the run, so that there is no document of it."""
+        try:
+            return self.experiment.read_text(encoding="utf-8").startswith(BY_HAND)
+        except OSError as error:
+            raise UsageError(f"{self.experiment}: cannot be read ({error.strerror}); name a run folder") from error
 
     def read_history(self) -> History:
         """The stored history, as far as it could be read. Raises `NoHistory`."""

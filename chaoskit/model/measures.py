@@ -26,6 +26,9 @@ back."""
 _NOT_A_REFUSAL = frozenset({408, 425, 429, 499})
 """Statuses from 400 to 499 that say that the request was not dealt with: timed out, too early, too many, client gone."""
 
+UNDER_WAY_NS = 1_000_000_000
+"""Who came in the last second before the first injection may have been answered by the broken system."""
+
 During = Literal["run", "before", "faults", "after"]
 """A part of the load: all of it, before the first injection, from then to the last heal (or the load's end), or after that heal."""
 
@@ -72,15 +75,25 @@ def period(history: History, during: During) -> tuple[int, int]:
 def due(history: History, journey: str, during: During = "run") -> tuple[Operation, ...]:
     """The operations of *journey* that were due then, in order; while the load runs, without those that are merely still open.
 
-    Raises `NotExercised` when there was no such time.
+    Before the first injection, those that came in its last second and were still under way at it are left out, too: the system that
+    did not answer them was broken already. Raises `NotExercised` when there was no such time.
     """
     from_ns, to_ns = period(history, during)
     young_ns = decided_until_ns(history)
+    injected_ns = history.first_injected_ns if during == "before" else None
     return tuple(
         o
         for o in history.operations
-        if o.journey == journey and from_ns <= o.due_ns < to_ns and (o.due_ns < young_ns or o.attempts[-1].end_ns is not None)
+        if o.journey == journey
+        and from_ns <= o.due_ns < to_ns
+        and (o.due_ns < young_ns or o.attempts[-1].end_ns is not None)
+        and (injected_ns is None or o.due_ns < injected_ns - UNDER_WAY_NS or _ended_by(o, injected_ns))
     )
+
+
+def _ended_by(operation: Operation, at_ns: int) -> bool:
+    end_ns = operation.attempts[-1].end_ns
+    return end_ns is not None and end_ns <= at_ns
 
 
 def decided_until_ns(history: History) -> int:

@@ -180,3 +180,13 @@ def test_while_the_load_runs_what_is_merely_open_is_left_out():
     assert len(measures.due(history(*operations, load=False), "transfer")) == 101
     # The load has ended, and the end of the run is still to come.
     assert len(measures.due(replace(history(*operations), complete=False), "transfer")) == 102
+
+
+def test_who_was_under_way_when_it_broke_does_not_count_as_before():
+    run = history(*flow(0, 9.9), operation(9.9, took_s=3, outcome="info"), operation(9.95, took_s=None, outcome="info"), hit=10)
+    assert all(measures.is_served(o) for o in measures.due(run, "transfer", "before"))
+
+
+def test_who_was_left_without_an_answer_long_before_it_broke_does_count():
+    run = history(*flow(0, 8), operation(8, took_s=5, outcome="info"), operation(9.5, took_s=0.2, outcome="info"), hit=10)
+    assert [measures.is_served(o) for o in measures.due(run, "transfer", "before")] == [True] * 80 + [False] * 2
