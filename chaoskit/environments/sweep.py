@@ -264,7 +264,9 @@ def remove_groups(run: str, did: Callable[[str], None]) -> list[str]:
     for group in sorted(Path("/sys/fs/cgroup").glob(f"*/{LABEL}-{run}")):
         while group.exists():  # the same one may be there by two names
             try:
-                group.rmdir()
+                # An engine that died has left the groups of its containers inside; the last ones first.
+                for folder, _, _ in os.walk(group, topdown=False):
+                    Path(folder).rmdir()
                 did(f"removed control group {group}")
             except FileNotFoundError:
                 break

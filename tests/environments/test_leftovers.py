@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from chaoskit.cli import main
-from chaoskit.environments import leftovers, owner, reaper
+from chaoskit.environments import leftovers, owner, reaper, sweep
 from chaoskit.environments.owner import Life
 from chaoskit.model.errors import Unsupported
 
@@ -178,3 +179,20 @@ def test_the_folder_of_a_build_that_was_killed_is_found_by_its_mark(temporary, n
     assert main(["gc"]) == 0
     assert f"removed folder {folder}" in capsys.readouterr().out
     assert list(temporary.glob("chaoskit-image-*")) == []
+
+
+def test_the_control_groups_that_an_engine_left_when_it_died_are_removed_with_what_is_in_them(dead_run):
+    parent = Path("/sys/fs/cgroup/cpu")
+    if os.geteuid() != 0 or not parent.is_dir():
+        pytest.skip("only root can make control groups, and only version 1 has them here")
+    group = parent / f"chaoskit-{dead_run}"
+    (group / "container").mkdir(parents=True)
+    done = []
+    try:
+        assert sweep.remove_groups(dead_run, done.append) == []
+        assert not group.exists()
+        assert done == [f"removed control group {group}"]
+    finally:
+        for folder in (group / "container", group):
+            if folder.exists():
+                folder.rmdir()
