@@ -184,7 +184,7 @@ class History:
     torn_lines: int = 0
     """Lines that could not be read: at most the last one of a killed process, unless the disk was full."""
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What checkers have worked out from this history, so that nine of them group a ledger once. Not part of the record."""
+    """What checkers have worked out from this history, so that all of them group a ledger once. Not part of the record."""
 
     @property
     def currency(self) -> Currency:

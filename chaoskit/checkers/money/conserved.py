@@ -19,7 +19,7 @@ class Conserved:
     at the beginning, and no account is gone.
     Sound because every movement is between accounts of the closed set.
     Cannot see: money that is in the wrong account. A failover that drops whole transfers, or a retry that repeats one, keeps the
-    total: this check alone passes both, which is why it is only one of nine.
+    total: this check alone passes both, which is why it is only one of many.
     Catches torn transfers and lost updates of balances.
     """
 

@@ -79,6 +79,20 @@ def test_fails_when_a_later_look_shows_an_older_state(story, bank):
     )
 
 
+@pytest.mark.parametrize("old_begins_first", [True, False])
+def test_what_a_look_showed_binds_later_ones_whatever_older_state_another_one_showed_meanwhile(story, bank, old_begins_first):
+    """Two looks at once show either side, the old one is answered last; then nobody may see the old state again."""
+    story.operation(1, "info", key="k1", legs={"ada": -100, "ben": 100})
+    bank.settled["k1"] = "applied"
+    bank.book("k1", {"ada": -100, "ben": 100})
+    old, new = (2.0, 2.1) if old_begins_first else (2.1, 2.0)
+    story.look(old, "ada", 1000, took=3.0)
+    story.look(new, "ada", 900, took=1.0)
+    story.look(6, "ada", 1000)
+    finding = check(story, bank)
+    assert (finding.outcome, finding.measures["stale_looks"]) == (Result.FAILED, 1)
+
+
 def test_two_looks_at_once_may_show_either_side(story, bank):
     """As during a failover: one sees the payment, one does not."""
     story.operation(1, "info", key="k1", legs={"ada": -100, "ben": 100})
@@ -86,6 +100,14 @@ def test_two_looks_at_once_may_show_either_side(story, bank):
     bank.book("k1", {"ada": -100, "ben": 100})
     story.look(2, "ada", 900, took=1.0)
     story.look(2.5, "ada", 1000, took=1.0)
+    assert check(story, bank).outcome is Result.PASSED
+
+
+def test_a_key_that_was_sent_by_two_operations_was_asked_for_by_the_first_that_began(story, bank):
+    story.operation(1, key="k1", legs={"ada": -100, "ben": 100}, late=5)
+    story.operation(2, key="k1", legs={"ada": -100, "ben": 100}, took=6)
+    bank.book("k1", {"ada": -100, "ben": 100})
+    story.look(3, "ada", 900)
     assert check(story, bank).outcome is Result.PASSED
 
 
