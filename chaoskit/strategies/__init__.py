@@ -3,12 +3,14 @@
 from chaoskit.strategies.drawing import faults, loads, schedules
 from chaoskit.strategies.machine import LiveMachine, explore
 from chaoskit.strategies.searching import Confirmation, Found, Search, confirm, register_profile
+from chaoskit.strategies.writing import as_document
 
 __all__ = [
     "Confirmation",
     "Found",
     "LiveMachine",
     "Search",
+    "as_document",
     "confirm",
     "explore",
     "faults",

@@ -16,8 +16,10 @@ from typing import Generic, TypeVar
 from hypothesis import HealthCheck, Phase, event, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from chaoskit.model.experiment import Injection
 from chaoskit.model.verdict import Result, Verdict
 from chaoskit.reports.text import text_report
+from chaoskit.strategies.writing import as_document
 
 T = TypeVar("T")
 
@@ -93,6 +95,13 @@ class Confirmation:
         )
 
 
+def _shown(what: object) -> str:
+    """A schedule as it stands in a document; anything else as Python shows it."""
+    if isinstance(what, tuple) and what and all(isinstance(one, Injection) for one in what):
+        return as_document(what).rstrip()
+    return repr(what)
+
+
 def confirm(run: Callable[[], Verdict], *, times: int = 5) -> Confirmation:
     """Run the same thing *times* more and say how often it did not pass. An error of *run* ends it, and is in what is returned."""
     verdicts: list[Verdict] = []
@@ -112,7 +121,7 @@ class Found(AssertionError):
         self.confirmation = confirmation
         again = f"\nOnce more, {confirmation}." if confirmation.times else ""
         again += f"\nRepeating it ended with {confirmation.ended_by}." if confirmation.ended_by else ""
-        super().__init__(f"{text_report(verdict, folder='the newest one of the runs')}Found with {what!r}{again}")
+        super().__init__(f"{text_report(verdict, folder='one of the newest')}Found with {_shown(what)}{again}")
 
 
 class Search(Generic[T]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 
 import pytest
 from hypothesis import find, given, settings
@@ -17,13 +16,15 @@ from chaoskit.engine.blast import breaches
 from chaoskit.engine.guard import LOAD_CAPABILITIES
 from chaoskit.engine.schedule import plan
 from chaoskit.faults.kill import Kill
+from chaoskit.faults.latency import Latency
+from chaoskit.faults.packet_loss import PacketLoss
 from chaoskit.faults.partition import Partition
 from chaoskit.model.errors import UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape, Step
 from chaoskit.model.policy import Limits
 from chaoskit.model.topology import GroupSpec, RoleState, Topology
 from chaoskit.registry import Part, Registry
-from chaoskit.strategies import faults, loads, schedules
+from chaoskit.strategies import as_document, faults, loads, schedules
 from chaoskit.testing import FakeEnvironment, fake_topology
 
 # No database: the bugs here are made up, and none of them is to be tried first in the next session.
@@ -51,41 +52,15 @@ def experiment(schedule: tuple[Injection, ...], load: LoadShape, limits: Limits 
 
 def written(schedule: tuple[Injection, ...], load: LoadShape) -> str:
     """The document that says the same, as whoever found it would write it down."""
-
-    def fault(injection: Injection) -> dict[str, object]:
-        keys = {parameter.field: parameter for parameter in parameters(type(injection.fault))}
-        shown = {
-            keys[name].key: value_of(keys[name], value)
-            for name, value in dataclasses.asdict(injection.fault).items()
-            if value not in ("", None)
-        }
-        assert injection.for_s is not None
-        return {"fault": injection.fault.kind, "at": ms(injection.at_s), "for": ms(injection.for_s), **shown}
-
-    def ms(seconds: float) -> str:
-        return f"{round(seconds * 1000)}ms"
-
-    def value_of(parameter, value):
-        unit = parameter.unit.name if parameter.unit else ""
-        return {"DURATION": lambda: ms(value), "SHARE": lambda: f"{value * 100:g}%", "SIZE": lambda: f"{value}B"}.get(
-            unit, lambda: value
-        )()
-
-    return json.dumps(
-        {
-            "chaoskit": 1,
-            "title": "drawn",
-            "environment": "shop",
-            "load": {
-                "arrivals_per_s": load.arrivals_per_s,
-                "duration": ms(load.duration_s),
-                "mix": load.mix,
-                "profile": [{"at": ms(step.at_s), "times": step.times} for step in load.steps],
-            },
-            "faults": [fault(injection) for injection in schedule],
-            "expect": ["exercised"],
-        }
-    )
+    profile = ", ".join(f"{{at: {step.at_s:g}s, times: {step.times:g}}}" for step in load.steps)
+    mix = ", ".join(f"{name}: {weight:g}" for name, weight in load.mix.items())
+    return f"""\
+chaoskit: 1
+title: drawn
+environment: shop
+load: {{arrivals_per_s: {load.arrivals_per_s:g}, duration: {load.duration_s:g}s, mix: {{{mix}}}, profile: [{profile}]}}
+expect: [exercised]
+{as_document(schedule)}"""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +78,23 @@ def test_whatever_is_drawn_is_a_document_that_is_valid_and_says_the_same(data, r
     for one, other in zip(read.faults, schedule, strict=True):
         assert (one.at_s, one.for_s) == pytest.approx((other.at_s, other.for_s))
     assert (read.load.mix, read.load.arrivals_per_s) == (load.mix, load.arrivals_per_s)
+
+
+def test_a_schedule_is_written_without_what_is_there_by_default():
+    schedule = (
+        Injection(fault=Partition(between=("till", "store-1"), direction="answers"), at_s=5.685, for_s=1.5),
+        Injection(fault=Latency(between=("till", "2: #"), add_s=0.25), at_s=6.0),
+        Injection(fault=PacketLoss(between=("a", "b"), share=0.125, port="80"), at_s=0.0, for_s=60.0),
+    )
+    assert (
+        as_document(schedule)
+        == """\
+faults:
+  - {fault: partition, between: [till, store-1], direction: answers, at: 5.685s, for: 1.5s}
+  - {fault: latency, between: [till, "2: #"], add: 0.25s, at: 6s}
+  - {fault: packet-loss, between: [a, b], share: 12.5%, port: "80", at: 0s, for: 60s}
+"""
+    )
 
 
 @quickly

@@ -34,6 +34,7 @@ from chaoskit.strategies import (
     Found,
     LiveMachine,
     Search,
+    as_document,
     confirm,
     explore,
     faults,
@@ -189,7 +190,7 @@ def test_search(chaos: Chaos, fake: FakeEnvironment) -> None:
         searched()
     except Found as found:
         assert_type(found.confirmation, Confirmation)
-        print(found.verdict.reproduce, f"{found.confirmation.failed} of {found.confirmation.times}")
+        print(as_document(by_hand().faults), found.verdict.reproduce, f"{found.confirmation.failed} of {found.confirmation.times}")
 
 
 class Shop(LiveMachine):
