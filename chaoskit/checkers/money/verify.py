@@ -33,8 +33,8 @@ def read(lines: list[bytes]) -> Events:
         event = json.loads(line)
         events[event["event"]].append(event)
         if event["event"] == "sealed":
-            is_as_it_was = event["sha256"] == hashlib.sha256(b"".join(lines[:number])).hexdigest()
-            need(is_as_it_was and number + 1 == len(lines), "the history is not as it was when it was sealed")
+            need(event["sha256"] == hashlib.sha256(b"".join(lines[:number])).hexdigest(), "the history changed after it was sealed")
+    need(not events["sealed"] or event["event"] == "sealed", "something was added after the history was sealed")
     need(events["finished"] and events["load"] and events["opening"], "the history has no beginning or no end", code=2)
     return events
 

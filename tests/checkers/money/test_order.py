@@ -1,5 +1,7 @@
 """The payments must have an order: literal histories of two or three of them."""
 
+from dataclasses import replace
+
 from chaoskit.checkers.money import Order
 from chaoskit.model.verdict import Finding, Result
 
@@ -87,6 +89,27 @@ def test_which_of_two_effects_an_answer_was_about_is_not_guessed(story, bank):
     for key in ("k1", "k2", "k1"):
         bank.book(key, PAY)
     (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.PASSED
+
+
+def test_the_first_of_two_answers_is_when_the_customer_knew(story, bank):
+    story.operation(1, "ok", "ok", key="k1", legs=PAY, took=4.0)  # at 5 and at 9
+    story.operation(6, key="k2", legs=PAY)
+    for key in ("k2", "k1"):
+        bank.book(key, PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+
+
+def test_two_payments_with_the_same_version_have_no_order_by_it(story, bank):
+    """A fork is for `version-chain`."""
+    for number in (1, 2):
+        story.operation(number, key=f"k{number}", legs=PAY)
+    for number in (2, 1):
+        bank.book(f"k{number}", PAY)
+    ledger = bank.ledger()
+    forked = replace(ledger, postings=tuple(replace(posting, version=1) for posting in ledger.postings))
+    (finding,) = Order().check(bank.close(story, forked))
     assert finding.outcome is Result.PASSED
 
 

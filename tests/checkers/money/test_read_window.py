@@ -1,5 +1,7 @@
 """Looks at balances against literal ledgers: what each may show, and the one sentence when it may not."""
 
+from dataclasses import replace
+
 import pytest
 
 from chaoskit.checkers.money import ReadWindow
@@ -138,17 +140,44 @@ def test_accounts_that_are_not_in_the_books_are_nobodys_business(paid, bank):
     assert check(paid, bank).outcome is Result.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"result": {"account": "ada", "balance": "7"}},
+        {"result": {"account": ["ada"], "balance": 7}},
+        {"result": {"account": "ada", "balance": True}},
+        {"result": {"accounts": ["ada", "ben"]}},
+        {"result": {"account": "ada", "balance": 7}, "legs": {"ada": -1, "ben": 1}},
+        {"result": {"account": "ada", "balance": 7}, "key": "k9"},
+    ],
+)
+def test_what_is_no_look_is_not_taken_for_one(paid, bank, how):
+    """What the bank answers to a payment, and what is no balance."""
+    if "key" in how:
+        bank.settled["k9"] = "applied"
+    paid.operation(7, **how)
+    assert check(paid, bank).outcome is Result.INCONCLUSIVE
+
+
 def test_proves_nothing_when_nobody_looked(paid, bank):
     finding = check(paid, bank)
     assert finding.outcome is Result.INCONCLUSIVE
     assert finding.summary == "nobody looked at a balance: let the load look at some, or name single checks in place of money"
 
 
-def test_proves_nothing_about_an_account_with_a_broken_history(paid, bank):
-    from dataclasses import replace
-
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda posting: None if posting.version == 2 else posting,
+        lambda posting: replace(posting, version=min(posting.version, 2)),
+        lambda posting: replace(posting, balance_after=7),
+    ],
+    ids=["a version is missing", "a version twice", "balances do not follow"],
+)
+def test_proves_nothing_about_an_account_with_a_broken_history(paid, bank, spoil):
     paid.look(7, "ada", 900)
     ledger = bank.ledger()
-    torn = replace(ledger, postings=tuple(p for p in ledger.postings if (p.account, p.version) != ("ada", 2)))
-    (finding,) = ReadWindow().check(bank.close(paid, torn))
+    broken = replace(ledger, postings=tuple(spoilt for posting in ledger.postings if (spoilt := spoil(posting))))
+    (finding,) = ReadWindow().check(bank.close(paid, broken))
+    assert finding.outcome is Result.INCONCLUSIVE
     assert finding.summary == "every account that was looked at has a broken history, so no look can be judged"
