@@ -250,6 +250,7 @@ def _end_history(folder: RunFolder, healed: Healed, faults: list[str], *, by: st
     except ChaoskitError as error:  # it died before its first record, or its parts cannot be found from here
         verdict = Verdict(result=result, findings=(), problems=(text, f"the run could not be judged: {error}"))
     folder.write_verdict(verdict)
+    folder.seal()
     wiring.report(verdict, folder)
     return verdict.result.value
 

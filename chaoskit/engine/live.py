@@ -324,6 +324,7 @@ def conclude(experiment: Experiment, folder: RunFolder, *, seed: int, reproduce:
     folder.redact_logs(experiment.secrets)
     verdict = judge(experiment, folder.read_history(), seed=seed, reproduce=reproduce)
     folder.write_verdict(verdict)
+    folder.seal()
     return verdict
 
 

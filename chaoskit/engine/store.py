@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chaoskit.model.errors import CannotRecord, UsageError
 from chaoskit.model.experiment import Experiment
-from chaoskit.model.history import History, HistoryReader, NoHistory
+from chaoskit.model.history import History, HistoryReader, NoHistory, RunProblem
 from chaoskit.model.secrets import Secrets
 from chaoskit.model.verdict import Verdict
 
@@ -101,11 +102,42 @@ class RunFolder:
             raise UsageError(f"{self.experiment}: cannot be read ({error.strerror}); name a run folder") from error
 
     def read_history(self) -> History:
-        """The stored history, as far as it could be read. Raises `NoHistory`."""
-        reader = HistoryReader()
+        """The stored history, as far as it could be read; with a problem in it if it was changed after it was sealed.
+
+        Raises `NoHistory`.
+        """
+        reader, digest = HistoryReader(), hashlib.sha256()
+        is_sealed, fits = False, True
         for line in self._lines():
+            if line.startswith(_SEAL):
+                is_sealed = True
+                fits = fits and line == _seal(digest.hexdigest())
+            elif is_sealed:
+                fits = fits and line.startswith(_AFTER_A_SEAL)
+            digest.update(line)
             reader.feed_line(line)
-        return reader.history()
+        history = reader.history()
+        if fits:
+            return history
+        problem = RunProblem(
+            result="error", text=f"{self.history.name} was changed after it was sealed: it is no evidence any more"
+        )
+        return replace(history, problems=(*history.problems, problem))
+
+    def seal(self) -> None:
+        """End the history with a SHA-256 over all of its lines, so that a later change shows. Raises `CannotRecord`.
+
+        Call it when nobody writes to it any more. A run that is cleaned up later is sealed again.
+        """
+        try:
+            with self.history.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            with self.history.open("ab") as file:
+                file.write(_seal(digest))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CannotRecord(f"{self.history}: could not be sealed ({error.strerror}); the verdict is written") from error
 
     def write_verdict(self, verdict: Verdict) -> None:
         """Write `verdict.json` at once or not at all. Raises `CannotRecord`."""
@@ -153,6 +185,15 @@ class RunFolder:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+
+
+_SEAL = b'{"event":"sealed",'
+_AFTER_A_SEAL = tuple(b'{"event":"%s",' % event for event in (b"healed", b"problem", b"finished"))
+"""What is added when a run is cleaned up later, until it is sealed again: none of it makes a verdict better."""
+
+
+def _seal(digest: str) -> bytes:
+    return _SEAL + b'"sha256":"%s"}\n' % digest.encode()
 
 
 def _redact_file(path: Path, secrets: Secrets) -> None:

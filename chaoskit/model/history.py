@@ -443,6 +443,9 @@ class HistoryReader:
         self._phases["end"] = _int(event["at_ns"])
         self._complete = True
 
+    def _on_sealed(self, event: Event) -> None:
+        """Nothing that happened: who has the lines sees whether it fits."""
+
 
 _TAKE: Mapping[str, Callable[[HistoryReader, Event], None]] = {
     name.removeprefix("_on_").replace("_", "-"): take for name, take in vars(HistoryReader).items() if name.startswith("_on_")
