@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -121,7 +121,9 @@ class Found(AssertionError):
         self.confirmation = confirmation
         again = f"\nOnce more, {confirmation}." if confirmation.times else ""
         again += f"\nRepeating it ended with {confirmation.ended_by}." if confirmation.ended_by else ""
-        super().__init__(f"{text_report(verdict, folder='one of the newest')}Found with {_shown(what)}{again}")
+        # No command draws the same again, so the verdict's own would not lead here.
+        shown = replace(verdict, reproduce="an experiment with what was found, which stands below")
+        super().__init__(f"{text_report(shown, folder='one of the newest')}Found with {_shown(what)}{again}")
 
 
 class Search(Generic[T]):

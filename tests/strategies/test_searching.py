@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import rule
 
 from chaoskit.chaos import Chaos
+from chaoskit.faults.kill import Kill
 from chaoskit.machine import Machine
 from chaoskit.model.errors import CannotInject
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape
@@ -248,6 +250,32 @@ def test_an_error_of_closing_does_not_hide_the_first_one(profile):
     with pytest.raises(OSError, match="it hangs") as caught:
         explore(machine_of([], knock=CannotInject("no way"), close=close), settings=profile)
     assert isinstance(caught.value.__cause__, CannotInject)
+
+
+def test_a_machine_breaks_a_system_in_memory_by_hand_and_is_judged(tmp_path, machine, profile):
+    verdicts = []
+
+    class Shop(LiveMachine):
+        def acquire(self):
+            environment = FakeEnvironment()
+            environment.is_up = True
+            self.chaos = self.enter(Chaos(environment, runs=tmp_path / "runs", machine=machine, new_load=FakeLoad))
+            self.customers = self.enter(contextlib.ExitStack())
+            self.customers.enter_context(self.chaos.load(arrivals_per_s=20, mix={"visit": 1}))
+
+        @rule(service=st.sampled_from(["front", "back"]))
+        def kill(self, service):
+            with self.chaos.fault(Kill(service=service)):
+                pass
+
+        def judge(self):
+            self.customers.close()
+            verdicts.append(self.chaos.verify(FixedChecker()))
+            return verdicts[-1]
+
+    explore(Shop, settings=settings(profile, max_examples=2, stateful_step_count=3))
+    assert [verdict.result for verdict in verdicts] == [Result.PASSED] * 2
+    assert any(verdict.faults for verdict in verdicts)
 
 
 @pytest.fixture
