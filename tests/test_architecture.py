@@ -74,6 +74,8 @@ def violations(modules: Mapping[str, str]) -> list[str]:
                 found.append(f"{module}: a part imports {name}")
             if top in ("docker", "testcontainers") and mine != "environments":
                 found.append(f"{module}: {name} outside environments")
+            if (top == "hypothesis" or theirs == "strategies") and mine != "strategies":
+                found.append(f"{module}: {name} outside strategies")
             if theirs == "bank" and mine not in ("bank", "registry"):
                 found.append(f"{module}: names the bank by import")
         if mine not in ("bank", "registry") and any("chaoskit.bank" in constant for constant in texts(text)):
@@ -123,6 +125,8 @@ BROKEN = {
         {"chaoskit.cli": "def f():\n    import testcontainers.core"},
         "testcontainers.core outside environments",
     ),
+    "hypothesis in a test tool": ({"chaoskit.testing.x": "import hypothesis"}, "hypothesis outside strategies"),
+    "strategies in a door": ({"chaoskit.cli": "import chaoskit.strategies"}, "chaoskit.strategies outside strategies"),
     "a door names the bank": ({"chaoskit.cli": "from chaoskit.bank import defects"}, "names the bank by import"),
     "a door names the bank in a text": ({"chaoskit.cli": "X = 'chaoskit.bank.topology:topology'"}, "names the bank in a text"),
     "a name that says nothing": ({"chaoskit.engine.utils": ""}, "its name says nothing"),

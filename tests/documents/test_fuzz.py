@@ -25,6 +25,10 @@ words = st.sampled_from(
     [
         "chaoskit",
         "title",
+        "matrix",
+        "marks",
+        "fixture",
+        "faults.0.at",
         "environment",
         "use",
         "on",
