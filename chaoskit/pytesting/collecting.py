@@ -6,9 +6,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +15,7 @@ from chaoskit.model.errors import InvalidDocument, Problem, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.protocols import Environment
 from chaoskit.pytest_plugin import SETTINGS_KEY, SUFFIX, session_of
+from chaoskit.pytesting.outcomes import MISSING_FIXTURE_KEY
 from chaoskit.registry import Registry
 
 SATURATES = {"saturate"}
@@ -48,15 +47,20 @@ class ExperimentItem(pytest.Function):
     """One experiment, with the fixtures of where it stands."""
 
     line: int
-    fixture: str
 
     @classmethod
     def of(cls, file: ExperimentFile, name: str, experiment: Experiment) -> ExperimentItem:
         """Raises `InvalidDocument` for a mark that is not registered, where that is asked for."""
         fixture = experiment.environment.fixture or file.config.stash[SETTINGS_KEY].environment
         full = f"{name}[{experiment.entry}]" if experiment.entry else name
-        item: ExperimentItem = cls.from_parent(file, name=full, callobj=_call(experiment, fixture), originalname=name)
-        item.line, item.fixture = file.line_of("title"), fixture
+        item: ExperimentItem = cls.from_parent(file, name=full, callobj=_call(experiment, fixture))
+        item.line = file.line_of("title")
+        if fixture:
+            says = (
+                f"{file.nodeid}:{file.line_of('environment')}: environment.fixture: there is no fixture {fixture!r} for this file; "
+                "expected one that gives an environment which is up (pytest --fixtures lists those that there are)"
+            )
+            item.stash[MISSING_FIXTURE_KEY] = (fixture, says)
         for mark in experiment.marks:
             item.add_marker(_mark(mark, file))
         item.add_marker("chaos")
@@ -69,18 +73,6 @@ class ExperimentItem(pytest.Function):
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.line - 1, self.name
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:  # noqa: ARG002
-        error = excinfo.value
-        if isinstance(error, pytest.FixtureLookupError) and error.argname == self.fixture:
-            assert isinstance(self.parent, ExperimentFile)
-            message = (
-                f"there is no fixture {error.argname!r} for this file; expected one that gives an environment which is up "
-                "(pytest --fixtures lists those that there are)"
-            )
-            place = f"{self.location[0]}:{self.parent.line_of('environment')}"
-            return f"{place}: environment.fixture: {message}"
-        return super().repr_failure(excinfo)
-
 
 class BrokenDocument(pytest.Item):
     """A document that cannot be read. It fails by itself, so that the other tests of the session are run."""
@@ -90,7 +82,7 @@ class BrokenDocument(pytest.Item):
     @classmethod
     def of(cls, file: ExperimentFile, name: str, problems: tuple[Problem, ...]) -> BrokenDocument:
         item: BrokenDocument = cls.from_parent(file, name=name)
-        item.problems = tuple(replace(problem, file=item.location[0]) for problem in problems)
+        item.problems = problems
         item.add_marker("chaos")
         return item
 

@@ -63,6 +63,7 @@ def environment_fixture(
         wants = inspect.signature(build)
 
         def fixture(request: pytest.FixtureRequest, **given: object) -> Iterator[Environment]:
+            session = session_of(request.config)
             if "request" in wants.parameters:
                 given["request"] = request
             environment = build(**given)
@@ -72,7 +73,7 @@ def environment_fixture(
                     f"{file}:{line}: environment fixture {build.__name__!r} returned {environment!r}; "
                     "expected an environment that is not up yet (return it, do not yield it)"
                 )
-            with session_of(request.config).up(environment):
+            with session.up(environment):
                 yield environment
 
         functools.update_wrapper(fixture, build)

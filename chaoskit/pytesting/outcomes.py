@@ -7,6 +7,7 @@ an error is what happened in set-up: so that is the phase which such a report na
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from chaoskit.reports.text import text_report
 if TYPE_CHECKING:
     from types import TracebackType
 
+MISSING_FIXTURE_KEY = pytest.StashKey[tuple[str, str]]()
+"""The fixture that a document asks for, and what to say when it is not there: pytest would show our function that asks."""
 OURS = str(Path(__file__).parents[1])
 
 
@@ -36,6 +39,10 @@ def translate(
         return
     if isinstance(error, MissingEngine) and call.when != "teardown" and not settings.require_docker:
         _skip(item, report, str(error))
+    elif isinstance(error, pytest.FixtureLookupError):
+        fixture, says = item.stash.get(MISSING_FIXTURE_KEY, ("", ""))
+        if error.argname == fixture:
+            report.longrepr = says
     elif isinstance(error, NotPassed) and call.when == "call":
         _not_passed(item, call, report, error, settings)
     elif isinstance(error, ChaoskitError):
@@ -94,6 +101,9 @@ def _show(
         return
     trace, where = _users(call.excinfo.tb, item)
     text = str(error)
+    if isinstance(error, InvalidDocument):
+        own = {str(item.path): item.location[0]}
+        text = "\n".join(str(replace(problem, file=own.get(problem.file, problem.file))) for problem in error.problems)
     if isinstance(error, (NotPassed, HarnessFailed)):
         # What a test does by hand is called as the test is, which is above it already.
         title = "" if error.verdict.title == item.nodeid else f"{error.verdict.title}: "

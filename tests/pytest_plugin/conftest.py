@@ -1,19 +1,18 @@
 """A suite of somebody else, on a system in memory: strict, with warnings as errors, and with the plugin that is tested here."""
 
+import importlib
 import json
 import textwrap
 from pathlib import Path
 
 import pytest
 
-import chaoskit.pytesting.collecting
-import chaoskit.pytesting.html
-import chaoskit.pytesting.summary
 from chaoskit.registry import Registry
 
 # A session within this process takes what is imported by then, and forgets at its end what it has imported itself: a class would
 # be there twice. So all that it may need is imported here.
-LOADED = [part.load() for kind in ("faults", "checks", "places") for part in Registry().parts(kind)]
+LOADED = [importlib.import_module(f"chaoskit.pytesting.{name}") for name in ("collecting", "html", "summary")]
+LOADED += [part.load() for kind in ("faults", "checks", "places") for part in Registry().parts(kind)]
 
 CONFTEST = '''
 from pathlib import Path

@@ -1,0 +1,105 @@
+"""Several workers of pytest-xdist: each has its own environment and its own lock, and their reports come together."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+
+def test_workers_have_environments_and_locks_of_their_own(suite, document):
+    """Both are inside a run at the same moment: each waits for the other one, which a shared lock would forbid."""
+    suite.write("x.chaos.yaml", document)
+    suite.write("bad.chaos.yaml", "chaoskit: 1\n")
+    suite.tests("""
+        import os, time
+        from pathlib import Path
+
+        @environment_fixture(scope="session")
+        def shared():
+            return Logged()
+
+        @pytest.mark.parametrize("n", ["a", "b"])
+        @pytest.mark.chaos(environment="shared")
+        def test_it(chaos, n):
+            with chaos.load(arrivals_per_s=100, mix={"visit": 1}):
+                Path(f"inside-{n}").touch()
+                deadline = time.monotonic() + 40
+                while not (Path("inside-a").exists() and Path("inside-b").exists()):
+                    assert time.monotonic() < deadline, "the other worker was kept out"
+                    time.sleep(0.02)
+                while len(chaos.history().operations) < 3:
+                    time.sleep(0.01)
+            chaos.verify(FAILS if n == "b" else PASSES)
+    """)
+    # The first two go to one worker and the other two to the other one.
+    tests = ("test_it.py::test_it[a]", "x.chaos.yaml", "test_it.py::test_it[b]", "bad.chaos.yaml")
+    result = suite.run_apart("-n", "2", "--junitxml", "junit.xml", "--html", "report.html", "-W", "default", *tests)
+    result.assert_outcomes(passed=2, failed=2)
+    assert sorted(suite.log) == ["down"] * 3 + ["up"] * 3
+    result.stdout.fnmatch_lines(
+        [
+            "*_ test_it[[]b] _*",
+            "fixed: always failed",
+            "*- timeline -*",
+            "*= chaos =*",
+            "FAILED test_it.py::test_it[[]b] - Failed: fixed: always failed",
+        ]
+    )
+    summary = [line.split()[:2] for line in result.outlines if line.startswith(("PASSED  ", "FAILED  "))]
+    assert sorted(summary) == [
+        ["FAILED", "test_it.py::test_it[b]:"],
+        ["PASSED", "test_it.py::test_it[a]:"],
+        ["PASSED", "x.chaos.yaml::x:"],
+    ]
+    cases = ET.parse(suite.path / "junit.xml").getroot().iter("testcase")
+    properties = {case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")} for case in cases}
+    assert properties["test_it[b]"]["chaos_verdict"] == "failed"
+    assert properties["x"]["chaos_verdict"] == "passed"
+
+
+def test_an_environment_that_others_may_use_is_not_run_on_twice_at_once(suite):
+    """It has no id of its own and no fixture of ours has made it, so it may be one and the same thing for both workers."""
+    suite.tests("""
+        import time
+        from pathlib import Path
+        from chaoskit.testing import FakeEnvironment
+
+        @pytest.fixture(scope="session")
+        def chaos_environment():
+            return FakeEnvironment()
+
+        @pytest.mark.parametrize("n", ["a", "b"])
+        def test_it(chaos, n):
+            try:
+                with chaos.load(arrivals_per_s=100, mix={"visit": 1}):
+                    Path("inside").touch()
+                    deadline = time.monotonic() + 40
+                    while not Path("refused").exists() and time.monotonic() < deadline:
+                        time.sleep(0.02)
+                    while len(chaos.history().operations) < 3:
+                        time.sleep(0.01)
+            except chaoskit.model.errors.UsageError:
+                Path("refused").touch()
+                raise
+            chaos.verify(PASSES)
+    """)
+    result = suite.run_apart("-n", "2")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["refused: environment 'fake on fake' is in use by *"])
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_takes_the_whole_machine_warns_when_others_run_beside_it(suite, strict):
+    suite.ini(warnings="error" if strict else "default")
+    suite.write("test_it.py", "import pytest\n\n@pytest.mark.chaos_serial\ndef test_it(): pass\n")
+    result = suite.run_apart("-n", "2")
+    result.assert_outcomes(**({"errors": 1} if strict else {"passed": 1}))
+    result.stdout.fnmatch_lines(["*ChaosWarning: test_it.py::test_it takes the whole machine and runs beside 1 other workers*"])
+    if not strict:
+        assert "ChaosWarning" not in suite.run_apart().stdout.str()
+
+
+def test_wrong_settings_are_told_once_for_all_workers(suite):
+    suite.write("test_it.py", "def test_it(): pass\n")
+    result = suite.run_apart("-n", "2", "--chaos-seed=x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: chaoskit: --chaos-seed: 'x' is not a seed*"])
