@@ -60,6 +60,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "observed-stays": "chaoskit.checkers.money.observed_stays:ObservedStays",
         "read-window": "chaoskit.checkers.money.read_window:ReadWindow",
         "snapshot": "chaoskit.checkers.money.snapshot:Snapshot",
+        "session": "chaoskit.checkers.money.session:Session",
         "staleness": "chaoskit.checkers.money.staleness:Staleness",
     },
     "environments": {"bank": "chaoskit.bank.topology:topology"},
@@ -87,7 +88,7 @@ MONEY = (
     "read-window",
     "snapshot",
 )
-"""What `money` stands for in a document: every money checker that has no parameter."""
+"""What `money` stands for in a document: every money checker but those for copies that may be behind."""
 
 _PROFILES = {
     "steady": "The normal rate all along.",

@@ -63,7 +63,8 @@ class App:
     async def read_balance(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         headers = await self._signed_in(visit, customer)
-        await _insist(visit, visit.operation(), "GET", f"/accounts/{account}", headers=headers, pauses_s=self._read_pauses_s)
+        operation = visit.operation(session=customer.name)
+        await _insist(visit, operation, "GET", f"/accounts/{account}", headers=headers, pauses_s=self._read_pauses_s)
 
     async def transfer(self, visit: Visit) -> None:
         customer, payer = self._choose(visit)
@@ -92,7 +93,7 @@ class App:
         self, visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]
     ) -> None:
         headers = {**await self._signed_in(visit, customer), "Idempotency-Key": visit.intent}
-        operation = visit.operation(legs=legs, key=visit.intent)
+        operation = visit.operation(legs=legs, key=visit.intent, session=customer.name)
         await _insist(visit, operation, "POST", path, body=body, headers=headers, pauses_s=self._pauses_s)
 
     async def _signed_in(self, visit: Visit, customer: Customer) -> dict[str, str]:

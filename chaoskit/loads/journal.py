@@ -101,6 +101,7 @@ class Journal:
         intent: str,
         key: str,
         legs: Mapping[str, int],
+        session: str = "",
     ) -> None:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
         line = f'{{"event":"invoked","operation":{operation},"attempt":{attempt},"start_ns":{start_ns}'
@@ -110,6 +111,8 @@ class Journal:
                 line += f',"key":{self._encode(key)}'
             if legs:
                 line += f',"legs":{self._encode(legs)}'
+            if session:
+                line += f',"session":{self._encode(session)}'
         self._lines.add(line + "}")
 
     def completed(

@@ -96,7 +96,7 @@ class Visit:
         reply = await self._exchange(method, path, body=body, headers=headers, timeout_s=timeout_s)
         return _answer(reply)[0]
 
-    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "") -> Operation:
+    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "", session: str = "") -> Operation:
         """Begin an operation: something the customer wants once. Nothing is sent or recorded before its first attempt.
 
         The first one of a visit counts from the time the arrival was due, each later one from now.
@@ -104,7 +104,9 @@ class Visit:
         self._engine.operations += 1
         now_ns = time.monotonic_ns()
         due_ns, begun_ns = (now_ns, now_ns) if self._operations else (self._due_ns, self._began_ns)
-        operation = Operation(self, number=self._engine.operations, due_ns=due_ns, begun_ns=begun_ns, legs=legs or {}, key=key)
+        operation = Operation(
+            self, number=self._engine.operations, due_ns=due_ns, begun_ns=begun_ns, legs=legs or {}, key=key, session=session
+        )
         self._operations.append(operation)
         return operation
 
@@ -137,9 +139,11 @@ class Visit:
 class Operation:
     """Something the customer wants once, under one key. Made by `Visit.operation`."""
 
-    __slots__ = ("_begun_ns", "_due_ns", "_key", "_legs", "_visit", "attempts", "number")
+    __slots__ = ("_begun_ns", "_due_ns", "_key", "_legs", "_session", "_visit", "attempts", "number")
 
-    def __init__(self, visit: Visit, *, number: int, due_ns: int, begun_ns: int, legs: Mapping[str, int], key: str) -> None:
+    def __init__(
+        self, visit: Visit, *, number: int, due_ns: int, begun_ns: int, legs: Mapping[str, int], key: str, session: str
+    ) -> None:
         self.number = number
         self.attempts = 0
         self._visit = visit
@@ -147,6 +151,7 @@ class Operation:
         self._begun_ns = begun_ns
         self._legs = legs
         self._key = key
+        self._session = session
 
     async def attempt(
         self,
@@ -203,6 +208,7 @@ class Operation:
             intent=visit.intent,
             key=self._key,
             legs=self._legs,
+            session=self._session,
         )
         return self.attempts
 

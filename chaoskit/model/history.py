@@ -66,6 +66,8 @@ class Operation:
     legs: Mapping[str, int] = field(default_factory=dict)
     closed_ns: int | None = None
     """When the customer was done with it, after the last attempt; None when the load ended before."""
+    session: str = ""
+    """Who asked; "" when that was not recorded."""
 
     @property
     def outcome(self) -> Outcome:
@@ -321,6 +323,7 @@ class HistoryReader:
                 intent=str(event.get("intent", "")),
                 key=str(event.get("key", "")),
                 legs={account: _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
+                session=str(event.get("session", "")),
             )
         draft.attempts.setdefault(attempt, start_ns)
         draft.built = None
@@ -470,6 +473,7 @@ class _Draft:
     intent: str
     key: str
     legs: Mapping[str, int]
+    session: str
     attempts: dict[int, int | Attempt] = field(default_factory=dict)
     closed_ns: int | None = None
     built: Operation | None = None
@@ -489,6 +493,7 @@ class _Draft:
                 key=self.key,
                 legs=self.legs,
                 closed_ns=self.closed_ns,
+                session=self.session,
             )
         return self.built
 

@@ -66,8 +66,11 @@ class Visit(Protocol):
     ) -> Answer:
         """Make a call that is not recorded, for preparations only: never for one that moves money."""
 
-    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "") -> Wanted:
-        """Begin an operation. *legs* is the effect on accounts that it must have if it is accepted, in signed minor units."""
+    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "", session: str = "") -> Wanted:
+        """Begin an operation. *legs* is the effect on accounts that it must have if it is accepted, in signed minor units.
+
+        *session* names who asks, for what one customer must see of their own doings; "" when that does not matter.
+        """
 
 
 Journey = Callable[[Visit], Awaitable[None]]

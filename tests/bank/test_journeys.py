@@ -44,7 +44,7 @@ class Visit:
         self.requests.append((method, path, body))
         return self.login
 
-    def operation(self, *, legs=None, key=""):
+    def operation(self, *, legs=None, key="", session=""):
         self.operations.append((dict(legs or {}), key))
         return self
 

@@ -40,6 +40,7 @@ class Story:
         intent: str = "",
         legs: Mapping[str, int] | None = None,
         result: Mapping[str, object] | None = None,
+        session: str = "",
     ) -> Operation:
         """One operation due at that time with these outcomes, ok when none is given; `took` None leaves the last one open.
 
@@ -73,6 +74,7 @@ class Story:
                 key=key,
                 legs=legs or {},
                 closed_ns=made[-1].end_ns,
+                session=session,
             )
         )
         return self.operations[-1]

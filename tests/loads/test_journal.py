@@ -25,6 +25,7 @@ def test_what_is_written_is_what_the_history_reads(tmp_path) -> None:
             intent="1-7",
             key="k\n1",
             legs={"a": -5, "b": 5},
+            session="ada",
         )
         journal.completed(operation=3, attempt=1, end_ns=12, outcome=Outcome.INFO, why="HTTP 503")
         journal.invoked(operation=3, attempt=2, start_ns=13, journey="x", due_ns=0, begun_ns=0, intent="", key="", legs={})
@@ -54,6 +55,7 @@ def test_what_is_written_is_what_the_history_reads(tmp_path) -> None:
             intent="1-7",
             key="k\n1",
             legs={"a": -5, "b": 5},
+            session="ada",
             attempts=(
                 Attempt(number=1, start_ns=11, end_ns=12, outcome=Outcome.INFO, why="HTTP 503"),
                 Attempt(

@@ -1,4 +1,4 @@
-"""The money checks. `MONEY` is all that need no parameter, in order of cause: what comes first often makes later ones fail, too.
+"""The money checks. `MONEY` is all but those for copies that may be behind, in order of cause: the first often makes others fail.
 
 Importing this package imports them all; `verify` is not among them, since it must be able to stand alone.
 """
@@ -15,6 +15,7 @@ from chaoskit.checkers.money.no_refused_effect import NoRefusedEffect
 from chaoskit.checkers.money.observed_stays import ObservedStays
 from chaoskit.checkers.money.order import Order
 from chaoskit.checkers.money.read_window import ReadWindow
+from chaoskit.checkers.money.session import Session
 from chaoskit.checkers.money.snapshot import Snapshot
 from chaoskit.checkers.money.staleness import Staleness
 from chaoskit.checkers.money.version_chain import VersionChain
@@ -50,6 +51,7 @@ __all__ = [
     "ObservedStays",
     "Order",
     "ReadWindow",
+    "Session",
     "Snapshot",
     "Staleness",
     "VersionChain",

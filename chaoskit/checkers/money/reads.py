@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from chaoskit.checkers.money.books import Books, effect
-from chaoskit.checkers.money.timeline import NEVER, Chain, Sight, Timeline
+from chaoskit.checkers.money.timeline import NEVER, Chain, Effect, Sight, Timeline
 from chaoskit.model.history import Operation, Outcome
 
 MOST_GONE = 12
@@ -67,29 +67,32 @@ class Reads:
     skipped: int
 
 
-def reads(line: Timeline, *, lag_ns: int = 0, is_one: bool = True) -> Reads:
+def reads(line: Timeline, *, lag_ns: int = 0, is_one: bool = True, by_session: bool = False) -> Reads:
     """Each look of *line* placed, or misplaced.
 
     With *lag_ns*, a look may miss what was acknowledged less than that before it began. Unless *is_one*, looks need not agree with
-    each other: different copies may have answered them. O(n log n).
+    each other: different copies may have answered them. *by_session*, only looks of known customers count, and each is bound
+    by the same customer's payments and looks alone. O(n log n).
     """
     memo = line.books.history.memo
-    known = memo.get(f"reads {lag_ns} {is_one}")
+    name = f"reads {lag_ns} {is_one} {by_session}"
+    known = memo.get(name)
     if isinstance(known, Reads):
         return known
-    by_account: dict[str, list[Sight]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Sight]] = defaultdict(list)
     for sight in line.sights:
-        by_account[sight.account].append(sight)
+        if not by_session or sight.operation.session:
+            groups[sight.operation.session if by_session else "", sight.account].append(sight)
     placed: list[Placed] = []
     misplaced: list[Misplaced] = []
     skipped = 0
     missing = _missing(line.books)
-    for account, sights in by_account.items():
+    for (session, account), sights in groups.items():
         chain = line.chains[account]
         if not chain.is_whole:
             skipped += len(sights)
             continue
-        window = _Window(line, chain, missing.get(account, ()), lag_ns=lag_ns, is_one=is_one)
+        window = _Window(line, chain, missing.get(account, ()), lag_ns=lag_ns, is_one=is_one, session=session)
         for sight in sorted(sights, key=lambda sight: sight.attempt.start_ns):
             found = window.place(sight)
             if isinstance(found, Placed):
@@ -97,7 +100,7 @@ def reads(line: Timeline, *, lag_ns: int = 0, is_one: bool = True) -> Reads:
             else:
                 misplaced.append(found)
     misplaced.sort(key=lambda one: one.sight.attempt.start_ns)
-    memo[f"reads {lag_ns} {is_one}"] = made = Reads(placed=placed, misplaced=misplaced, skipped=skipped)
+    memo[name] = made = Reads(placed=placed, misplaced=misplaced, skipped=skipped)
     return made
 
 
@@ -112,10 +115,17 @@ def _missing(books: Books) -> Mapping[str, Sequence[Operation]]:
     return found
 
 
+def _is_of(one: Effect, session: str, books: Books) -> bool:
+    """Whether it was this customer who was told. A key that several operations sent is left out: nobody asks which of them was."""
+    return one.operation is not None and one.operation.session == session and len(books.asked[one.transaction.key]) == 1
+
+
 class _Window:
     """The versions that looks at one account may show, for looks in order of their beginning."""
 
-    def __init__(self, line: Timeline, chain: Chain, missing: Sequence[Operation], *, lag_ns: int, is_one: bool) -> None:
+    def __init__(
+        self, line: Timeline, chain: Chain, missing: Sequence[Operation], *, lag_ns: int, is_one: bool, session: str
+    ) -> None:
         effects = [line.effects[index] for index in chain.effects]
         self._balances = chain.balances
         self._missing = missing
@@ -126,9 +136,13 @@ class _Window:
             self._at[balance].append(version)
         # By version: when everything up to it had been asked for.
         self._asked_ns = list(accumulate((one.start_ns for one in effects), max, initial=0))
-        self._told = sorted((one.end_ns, version) for version, one in enumerate(effects, start=1) if one.end_ns != NEVER)
-        self._told_ns = [end_ns for end_ns, _ in self._told]
-        self._told_upto = list(accumulate((version for _, version in self._told), max, initial=0))
+        told = sorted(
+            (one.end_ns, version)
+            for version, one in enumerate(effects, start=1)
+            if one.end_ns != NEVER and (not session or _is_of(one, session, line.books))
+        )
+        self._told_ns = [end_ns for end_ns, _ in told]
+        self._told_upto = list(accumulate((version for _, version in told), max, initial=0))
         self._shown: list[tuple[int, int, Sight]] = []
         self._effects = effects
 

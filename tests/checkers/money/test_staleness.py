@@ -45,6 +45,12 @@ def test_looks_at_different_copies_need_not_agree(paid, bank):
     assert check(paid, bank, within_s=1.0).outcome is Result.PASSED
 
 
+def test_what_is_wrong_but_not_old_is_for_other_checks(paid, bank):
+    paid.look(0.5, "ada", 900, 1)  # before it was asked for
+    paid.look(2, "ada", 7)
+    assert check(paid, bank, within_s=1.0).outcome is Result.PASSED
+
+
 def test_only_the_named_member_is_judged(paid, bank):
     paid.look(9, "ada", 1000, 0, served_by="two")
     assert check(paid, bank, within_s=1.0, served_by="two").outcome is Result.FAILED

@@ -17,41 +17,10 @@ import pytest
 
 from chaoskit.checkers.money import verify as module
 from chaoskit.checkers.money.certificate import certificate
-from chaoskit.model.history import ledger_events, read_history
+from chaoskit.model.history import read_history
 
 SOURCE = Path(module.__file__)
 PAY, BACK = {"ada": -100, "ben": 100}, {"ben": -50, "ada": 50}
-
-
-def events_of(history):
-    """The lines that a run with this history would have left."""
-    yield {"event": "run", "run": "a-run"}
-    yield {"event": "opening", "balances": dict(history.opening)}
-    for operation in history.operations:
-        for attempt in operation.attempts:
-            invoked = {"event": "invoked", "operation": operation.number, "attempt": attempt.number, "start_ns": attempt.start_ns}
-            if attempt.number == 1:
-                invoked |= {"journey": operation.journey, "due_ns": operation.due_ns, "intent": operation.intent}
-                invoked |= ({"key": operation.key} if operation.key else {}) | (
-                    {"legs": dict(operation.legs)} if operation.legs else {}
-                )
-            yield invoked
-            if attempt.end_ns is not None:
-                yield {
-                    "event": "completed",
-                    "operation": operation.number,
-                    "attempt": attempt.number,
-                    "end_ns": attempt.end_ns,
-                    "outcome": attempt.outcome.value,
-                    "result": dict(attempt.result),
-                }
-    count = len(history.operations)
-    yield {"event": "load", "scheduled": count, "sent": count, "finished": count, "drained": True}
-    yield {"event": "fence", "settled": dict(history.final.settled), "open_transactions": 0}
-    yield from ledger_events(history.final.first, read=1)
-    yield {"event": "ledger", "read": 2, "same_as_first": True}
-    yield {"event": "digests", "members": {"one": "abc", "two": "abc"}}
-    yield {"event": "finished", "at_ns": 99_000_000_000}
 
 
 def lines_of(events):
@@ -59,7 +28,7 @@ def lines_of(events):
 
 
 @pytest.fixture
-def run(story, bank):
+def run(story, bank, events_of):
     """The events of a right run and its certificate: answered, unknown, refused, retried, looked at."""
     story.operation(1, key="k1", intent="i1", legs=PAY, result={"account": "ada", "balance": 900, "version": 1})
     story.look(2, "ada", 900, 1)
@@ -73,7 +42,8 @@ def run(story, bank):
     for key, legs in (("k1", PAY), ("k2", BACK), ("k5", PAY)):
         bank.book(key, legs)
     bank.settled |= {"k2": "applied", "k3": "tombstone"}
-    events = list(events_of(bank.close(story)))
+    bank.digests |= {"one": "abc", "two": "abc"}
+    events = list(events_of(bank.close(story, run={"run": "a-run"})))
     return events, certificate(read_history(lines_of(events)))
 
 
