@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import Books, effect, judged, ruling
 from chaoskit.checkers.wording import counted
-from chaoskit.model.history import History, Outcome
+from chaoskit.model.history import History, Operation, Outcome
 from chaoskit.model.verdict import Finding
 
 
@@ -16,7 +17,8 @@ class NoRefusedEffect:
     """What a customer was told did not happen, did not happen.
 
     Proves: no key whose every attempt surely failed, and no key that the bank refused or barred when it was settled at the end,
-    has a posting in the final ledger.
+    has a posting in the final ledger; and where several payments were sent under one key, no transaction did what only a refused
+    one of them asked for.
     Sound because a refusal after an attempt without an answer does not count as one: the first attempt may be why the second was
     refused. Such a key is unknown until it is settled.
     Cannot see: refusals that never came up; where nothing was refused it passes and says so.
@@ -42,6 +44,12 @@ class NoRefusedEffect:
             if key in posted:
                 how = f"settled as {settled[key]}" if is_barred else f"refused ({operations[0].why or 'no reason given'})"
                 wrong.append(f"{books.says(operations[0])} was {how} and is in the ledger")
+        for transaction in books.transactions:
+            rivals = books.asked.get(transaction.key, ())
+            alike = [operation for operation in rivals if effect(operation) == transaction.done] if len(rivals) > 1 else []
+            if alike and {o.outcome for o in alike} == {Outcome.FAIL} and {o.outcome for o in rivals} != {Outcome.FAIL}:
+                refused += 1
+                wrong.append(f"{books.says(alike[0])} was refused, and is in the ledger in place of {books.says(_other(rivals))}")
         passed = f"{counted(refused, 'refused operation')}, none of them moved money" if refused else "no operation was refused"
         return ruling(
             self.name,
@@ -50,3 +58,7 @@ class NoRefusedEffect:
             passed=passed,
             measured={"refused_operations": refused, "refused_with_effect": len(wrong)},
         )
+
+
+def _other(rivals: Sequence[Operation]) -> Operation:
+    return next(operation for operation in rivals if operation.outcome is not Outcome.FAIL)

@@ -72,7 +72,7 @@ def customers(events: Events, books: set[str]) -> tuple[dict[str, Any], dict[Any
         if operation.get("key"):
             new = {"asked": [], "said": [], "claims": {}, "start_ns": NEVER_NS, "end_ns": NEVER_NS, "outcome": "fail"}
             key = keys.setdefault(operation["key"], {**new, "intent": operation["intent"]})
-            key["asked"].append(legs)
+            key["asked"] += [legs] * (attempt["outcome"] != "fail")
             key["start_ns"] = min(key["start_ns"], attempt["start_ns"])
             key["outcome"] = max(key["outcome"], attempt["outcome"], key=RANKS.index)
             if is_ok:

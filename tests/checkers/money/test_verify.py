@@ -126,6 +126,8 @@ HISTORY = {
     "an answer to nothing": lambda e, c: of(e, "completed", operation=1).update(attempt=7),
     "what is no event": lambda e, c: e.append({"no": "event"}),
     "another run": lambda e, c: of(e, "run").update(run="b-run"),
+    "what was refused under a used key is what was booked": lambda e, c: rival(e),
+    "an answer that the ledger does not bear out": lambda e, c: of(e, "completed", operation=1)["result"].update(balance=7),
 }
 CERTIFICATE = {
     "another run": lambda c: c.update(run="b-run"),
@@ -162,6 +164,21 @@ def twice(events):
     again = [{**p, "transaction": "t4"} for p in events if p["event"] == "posting" and p["key"] == "k5"]
     events[at:at] = again
     of(events, "ledger", read=1)["postings"] += 2
+
+
+def rival(events):
+    """Somebody asks for another payment under k1 and is refused, and the ledger has theirs."""
+    asked = {**of(events, "invoked", operation=1), "operation": 99, "intent": "i99", "legs": {"ada": -100, "cid": 100}}
+    events += [asked, {**of(events, "completed", operation=1), "operation": 99, "outcome": "fail"}]
+    for row in (of(events, "posting", key="k1", account="ben"), *(e for e in events if e["event"] == "account")):
+        if row["account"] == "ben" and row["event"] == "posting":
+            row.update(account="cid", balance_after=1_100)
+        elif row["account"] in ("ben", "cid"):
+            by, version = (-100, -1) if row["account"] == "ben" else (100, 1)
+            row.update(balance=row["balance"] + by, version=row["version"] + version)
+    for posting in (e for e in events if e["event"] == "posting" and e["account"] == "ben"):
+        posting.update(balance_after=posting["balance_after"] - 100, version=posting["version"] - 1)
+    shift(events, 8, -7_500_000_000)  # whoever looked at cid did so before that
 
 
 def shift(events, operation, by_ns):
