@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-LINES = 15
+LINES = 10
+LONGEST = 240
+"""Of one line: two of a terminal. Proxies write whole objects into theirs."""
 BYTES = 4_000
-"""Of each log. Fifteen lines of a database with a stack trace in them are about that."""
+"""Of each log, so that a large one is not read to its beginning."""
 FILES = 8
 """The reference bank has seven services; reports of larger systems name the folder anyway."""
 
@@ -35,4 +37,5 @@ def _tail(path: Path) -> str:
 
 
 def _printable(line: str) -> str:
+    line = line if len(line) <= LONGEST else line[:LONGEST] + "…"
     return "".join(char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in line)
