@@ -168,5 +168,5 @@ def _without_cut(text: str, form: str) -> str:
 
 
 _IS_CUT = re.compile(r"\.\.\.|…|['\"]?$")
-_URL = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#:@\"]*:)(?P<password>[^\s/?#\"]+)@")
+_URL = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/?#:@\"]*:)(?P<password>[^\s/?#\"]+)@")
 """Up to the last `@` before the path: a password may hold one that nobody has quoted."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaoskit import __version__
+from chaoskit.environments import owner
 from chaoskit.environments.images import Image, Images, provide
 from chaoskit.environments.images.build import _Builder
 from chaoskit.environments.images.content import BUILDS, HERE
@@ -102,7 +103,7 @@ class TestOnAnEngine:
         base = provide(engine, names=("bank",)).named("bank").reference
         (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo the disk is full of sand; exit 3\n")
         with pytest.raises(MissingPart, match=r"chaoskit/test:broken could not be built(.|\n)*full of sand"):
-            _Builder(engine, print, never)._build(str(tmp_path), "chaoskit/test:broken", {})
+            _Builder(engine, print, never, owner.new_run())._build(str(tmp_path), "chaoskit/test:broken", {})
 
     def test_a_build_ends_when_the_run_is_to_stop(self, engine, tmp_path):
         base = provide(engine, names=("bank",)).named("bank").reference
@@ -110,5 +111,5 @@ class TestOnAnEngine:
         (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN sleep 5\n")
         before = {image.id for image in engine.client.images.list(filters={"dangling": True})}
         with pytest.raises(Stopped, match="chaoskit/test:stopped"):
-            _Builder(engine, print, lambda: True)._build(str(tmp_path), "chaoskit/test:stopped", {})
+            _Builder(engine, print, lambda: True, owner.new_run())._build(str(tmp_path), "chaoskit/test:stopped", {})
         assert {image.id for image in engine.client.images.list(filters={"dangling": True})} <= before
