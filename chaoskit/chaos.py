@@ -19,7 +19,7 @@ from typing import Self
 
 from chaoskit import wiring
 from chaoskit.engine.guard import StopFlag
-from chaoskit.engine.live import Cast, LiveRun, conclude
+from chaoskit.engine.live import INTERRUPTED, Cast, LiveRun, conclude
 from chaoskit.engine.schedule import Act, Entry
 from chaoskit.engine.store import BY_HAND, RunFolder
 from chaoskit.machine import Machine
@@ -114,7 +114,7 @@ class Chaos:
 
         On *environment*, or the one that was given to `Chaos`: it is up, and stays up. Without either, the experiment's own is
         started and taken down. Blocks for as long as the experiment takes. Raises `InvalidDocument`, `UsageError`, `Unsupported`
-        and `MissingPart` before anything is started.
+        and `MissingPart` before anything is started, and KeyboardInterrupt after all is healed.
         """
         request = Request(
             path=Path(experiment.source or self._title) if isinstance(experiment, Experiment) else Path(experiment),
@@ -133,6 +133,8 @@ class Chaos:
 
             read = documents.bind(read, used.topology, registry=self._registry, variables=variables)
         self._take(used)
+        # One that was built in Python has no command of its own.
+        reproduce = self._reproduce or ("" if read.source else f"run {self._title or read.title!r} again")
         verdict, folder = wiring.carry_out(
             request,
             read,
@@ -141,9 +143,11 @@ class Chaos:
             progress=self._progress,
             stop=StopFlag(),
             machine=self._machine,
-            given=Given(environment=used, load=self._load(), observe=self._observe, reproduce=self._reproduce),
+            given=Given(environment=used, load=self._load(), observe=self._observe, reproduce=reproduce),
         )
         self._verdicts.append((verdict, folder.path))
+        if INTERRUPTED in verdict.problems:
+            raise KeyboardInterrupt  # everything is healed; whoever pressed it wants more than this run to end
         return verdict
 
     def check(self, verdict: Verdict) -> Verdict:

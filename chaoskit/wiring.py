@@ -23,13 +23,13 @@ from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
 from chaoskit.machine import Machine
-from chaoskit.model.errors import ChaoskitError, UsageError
+from chaoskit.model.errors import ChaoskitError, NotExercised, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
 from chaoskit.model.policy import Permission
 from chaoskit.model.protocols import Environment, Fault, Load, Probe, Progress
 from chaoskit.model.secrets import MARK
-from chaoskit.model.verdict import Verdict
+from chaoskit.model.verdict import Result, Verdict
 from chaoskit.registry import Registry
 
 if TYPE_CHECKING:
@@ -216,10 +216,23 @@ def staged(
 
 
 def report(verdict: Verdict, folder: RunFolder) -> None:
-    """Write the reports that are files beside `verdict.json`. Raises `CannotRecord`."""
+    """Write what stands beside `verdict.json`: the report for CI, and what a verdict on money rests on. Raises `CannotRecord`."""
     from chaoskit.reports.junit import junit_xml
 
     folder.write_junit(junit_xml(verdict, slug=folder.slug, folder=str(folder.path)))
+    on_money = {finding.outcome for finding in verdict.findings if finding.safety}
+    if on_money == {Result.PASSED}:
+        from chaoskit.checkers.money.certificate import certificate
+
+        name, evidence = "certificate.json", certificate
+    elif Result.FAILED in on_money:
+        from chaoskit.checkers.money.witness import witness
+
+        name, evidence = "witness.json", witness
+    else:
+        return
+    with contextlib.suppress(NotExercised):  # single checks of money may pass or fail where the whole cannot be told
+        folder.write_evidence(name, evidence(folder.read_history()))
 
 
 def without_secrets_in_logs(folder: RunFolder, registry: Registry) -> str:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 
 import pytest
 
@@ -15,6 +16,7 @@ from chaoskit.engine.store import RunFolder
 from chaoskit.faults.kill import Kill
 from chaoskit.faults.partition import Partition
 from chaoskit.machine import Machine
+from chaoskit.model import undo as ledger
 from chaoskit.model.errors import CannotInject, InvalidDocument, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import Outcome
@@ -256,3 +258,30 @@ def test_a_run_by_hand_is_judged_again_by_its_test_alone(new, environment, capsy
         chaos.verify(PASSES)
     assert main(["check", str(chaos.verdicts[0][1])]) == 2
     assert "run that again: pytest tests/x.py::test_x" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_the_run_and_goes_on_to_whoever_called(new, environment):
+    chaos = new(environment)
+    with pytest.raises(KeyboardInterrupt):
+        chaos.run(experiment(Injection(fault=Interrupted(), at_s=0.1)))
+    ((verdict, _),) = chaos.verdicts
+    assert verdict.result is Result.ABORTED
+    assert verdict.reproduce == "run 'test_x' again", "an experiment built in Python has no command of its own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted(NoFault):
+    """A fault during whose aiming somebody presses Ctrl-C."""
+
+    def aim(self, stage):
+        raise KeyboardInterrupt
+
+
+def test_the_ledger_of_an_environment_that_stays_up_is_not_closed_over_what_may_still_be_there(new, environment):
+    environment.services["back"].refuses = frozenset({"start"})
+    chaos = new(environment)
+    verdict = chaos.run(experiment(Injection(fault=Kill(service="back"), at_s=0.1, for_s=0.1)))
+    assert verdict.result is Result.ERROR
+    records = ledger.read(RunFolder(chaos.verdicts[0][1]).undo.read_text().splitlines())
+    assert [one.fault for one in records.open] == ["faults[0] kill"]
+    assert not records.is_closed

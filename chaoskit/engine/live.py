@@ -41,6 +41,9 @@ DRAIN_S = 6.0
 LOAD_READY_S = 20.0
 """Starting one Python process takes a fraction of a second; on a starved machine some."""
 
+INTERRUPTED = "stopped: interrupted"
+"""The problem of a run that a KeyboardInterrupt ended."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Cast:
@@ -230,7 +233,7 @@ class LiveRun:
             case ChaoskitError():
                 self.problem(Result.ERROR, f"{type(error).__name__}: {error}")
             case KeyboardInterrupt():
-                self.problem(Result.ABORTED, "stopped: interrupted")
+                self.problem(Result.ABORTED, INTERRUPTED)
             case _:
                 trace = self._experiment.secrets.redact("".join(traceback.format_exception(error)))
                 (self._folder.logs / "chaoskit.log").write_text(trace, encoding="utf-8")
@@ -275,6 +278,8 @@ class LiveRun:
             except CannotHeal as error:
                 self.problem(Result.ERROR, f"CannotHeal: {error}")
                 return
+        elif self._conductor.errors:
+            return  # what may still be there outlives the run, so its ledger stays open
         with contextlib.suppress(CannotRecord):  # whoever reads the ledger finds nothing left, which is as good
             self._undo.closed()
 

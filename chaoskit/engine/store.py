@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -148,6 +148,10 @@ class RunFolder:
     def write_junit(self, text: str) -> None:
         """Write `junit.xml` at once or not at all. Raises `CannotRecord`."""
         self._write_whole(self.junit, text, "the report for CI")
+
+    def write_evidence(self, name: str, evidence: Mapping[str, object]) -> None:
+        """Write what a verdict rests on as a JSON file, at once or not at all. Raises `CannotRecord`."""
+        self._write_whole(self.path / name, json.dumps(evidence, separators=(",", ":"), ensure_ascii=False) + "\n", "the evidence")
 
     def redact_logs(self, secrets: Secrets) -> None:
         """Replace what is secret in everything below `logs/`, when nobody writes there any more. Raises `CannotRecord`.

@@ -1,6 +1,8 @@
 """Each reference experiment passes on the bank as it is and fails on the defect that it is there for, by the right checker."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -26,6 +28,14 @@ def run(chaoskit, name, place, *options):
     return verdict
 
 
+def verify(folders, *, expected, says):
+    """The verifier, which shares no code with the checks, follows the certificate."""
+    (folder,) = folders
+    command = [sys.executable, "-m", "chaoskit.checkers.money.verify", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, says in done.stdout) == (expected, True), done.stdout + done.stderr
+
+
 def failed(verdict):
     return {finding["checker"] for finding in verdict["findings"] if finding["outcome"] == "failed"}
 
@@ -36,6 +46,7 @@ def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
     assert verdict["verdict"] == "passed", json.dumps(verdict, indent=1)
     assert verdict["rpo"] == {"operations": 0, "amount": 0}
     assert all(fault["effect_seen"] and fault["healed_at_s"] is not None for fault in verdict["faults"])
+    verify([*chaoskit.runs.iterdir()], expected=0, says="followed in one order")
 
 
 @pytest.mark.parametrize(
@@ -51,3 +62,7 @@ def test_fails_on_the_defect_by_the_right_checker(chaoskit, name, defect, checke
     verdict = run(chaoskit, name, place, "--option", f"defect={defect}")
     assert verdict["verdict"] == "failed", json.dumps(verdict, indent=1)
     assert failed(verdict) & checkers, json.dumps(verdict["findings"], indent=1)
+    (folder,) = chaoskit.runs.iterdir()
+    is_about_money = any(finding["safety"] and finding["outcome"] == "failed" for finding in verdict["findings"])
+    assert (folder / "witness.json").exists() is is_about_money
+    assert not (is_about_money and (folder / "certificate.json").exists())
