@@ -45,7 +45,12 @@ class BoundChaos(Chaos):
         seed: int | None = None,
     ) -> Verdict:
         """As `Chaos.run`. Raises `MissingEngine` besides, and KeyboardInterrupt when the session was asked to end meanwhile."""
-        verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
+        try:
+            verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
+        except KeyboardInterrupt:
+            self._tell()
+            self._interrupts.check()  # raised again with the signal's name, where a signal it was
+            raise
         if missing := _missing_engine(verdict):
             self._told += 1  # nothing was started, so there is nothing to tell
             raise MissingEngine(missing)
