@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from chaoskit.environments import disk
+from chaoskit.environments import disk, docker_engine
 from chaoskit.environments import namespace as kernel
 from chaoskit.environments.container_process import PERIOD_US, cgroup_value, present_pid, running_pid, update
 from chaoskit.environments.namespace import CommandFailed, Namespace
@@ -40,7 +40,7 @@ def capabilities() -> frozenset[str]:
 def lacks() -> Mapping[str, str]:
     """For each capability that is missing here, what it is that is missing, in words."""
     root = {} if os.geteuid() == 0 else dict.fromkeys(_AS_ROOT, "acts on the container's processes and files, which takes root")
-    return {**root, **kernel.probe().lacks}
+    return {**root, **kernel.probe().lacks, **docker_engine.lacks()}
 
 
 _EVERYWHERE = frozenset({"detach", "squeeze-cpu", "squeeze-memory"})

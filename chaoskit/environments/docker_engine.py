@@ -6,14 +6,16 @@ address is looked up here, an engine elsewhere is refused unless it is allowed i
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from chaoskit.environments import sweep
 from chaoskit.model.errors import MissingEngine, Unsupported
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ TARGET_LABEL = "chaoskit.target"
 
 OLDEST_API = (1, 41)  # Engine 20.10: the oldest that was tried, and that a supported distribution still ships
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+LIMITS = {"squeeze-cpu": ("CpuCfsQuota", "CPU quotas"), "squeeze-memory": ("MemoryLimit", "memory limits")}
+"""What a kernel may lack (small machines often have no control group for memory), and what the engine calls it."""
 CALL_S = 30.0  # creating a container takes half a second; on a starved machine with a busy disk it took ten
 
 
@@ -123,6 +127,25 @@ def engine_address() -> str:
             f"the docker context {name or 'that is active'!r} does not exist; mend DOCKER_CONTEXT or `docker context use`"
         )
     return str(context.Host or DEFAULT_SOCKET).replace("http+unix://", "unix://")
+
+
+def lacks() -> Mapping[str, str]:
+    """The limits that this machine's engine cannot set, in words. Where none answers nothing is known, and a start says why."""
+    try:
+        address = engine_address()
+        return _lacks(address) if is_local(address) else {}
+    except (MissingEngine, sweep.EngineError):
+        return {}
+
+
+@functools.cache
+def _lacks(address: str) -> Mapping[str, str]:
+    info = cast("Mapping[str, object]", sweep.Engine(address, timeout_s=CALL_S).call("GET", "/info"))
+    return {
+        capability: f"the container engine at {address} says that its kernel has no {what} (its `{field}` is false)"
+        for capability, (field, what) in LIMITS.items()
+        if info.get(field) is False
+    }
 
 
 def is_local(address: str) -> bool:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from chaoskit.environments import docker_engine
+from chaoskit.environments import container_faults, docker_engine
 from chaoskit.environments.docker_engine import connect, engine_address, is_local
 from chaoskit.model.errors import MissingPart, Unsupported
 
@@ -21,11 +21,15 @@ def _no_settings(monkeypatch, tmp_path):
 
 @pytest.fixture
 def old_engine():
-    """An engine that answers, and speaks an API of 2019."""
+    """An engine that answers, speaks an API of 2019, and runs on a kernel without a control group for memory."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            body = json.dumps({"ApiVersion": "1.40", "Version": "19.03.15", "MinAPIVersion": "1.12"}).encode()
+            if self.path.endswith("/info"):
+                answer = {"CpuCfsQuota": True, "MemoryLimit": False}
+            else:
+                answer = {"ApiVersion": "1.40", "Version": "19.03.15", "MinAPIVersion": "1.12"}
+            body = json.dumps(answer).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -69,6 +73,21 @@ def test_an_engine_elsewhere_is_tried_when_it_is_allowed(monkeypatch):
         connect()
     with pytest.raises(MissingPart, match=r"no container engine answered at tcp://0\.0\.0\.0:1"):
         connect(allow_remote=True)
+
+
+def test_what_the_engine_cannot_limit_is_named_before_anything_is_started(monkeypatch, old_engine):
+    monkeypatch.setenv("DOCKER_HOST", old_engine)
+    assert "squeeze-memory" not in container_faults.capabilities()
+    assert "squeeze-cpu" in container_faults.capabilities()
+    assert container_faults.lacks()["squeeze-memory"] == (
+        f"the container engine at {old_engine} says that its kernel has no memory limits (its `MemoryLimit` is false)"
+    )
+
+
+def test_nothing_is_known_of_an_engine_that_does_not_answer_or_is_elsewhere(monkeypatch):
+    for address in ("tcp://127.0.0.1:1", "tcp://0.0.0.0:1"):
+        monkeypatch.setenv("DOCKER_HOST", address)
+        assert docker_engine.lacks() == {}
 
 
 def test_a_socket_that_is_not_there_is_named(monkeypatch, tmp_path):
