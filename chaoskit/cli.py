@@ -146,7 +146,10 @@ def _rows(kind: str, registry: Registry) -> Sequence[tuple[str, str]]:
 
     if kind == "defects":
         defects = module.defects().items()
-        return tuple((name, f"{defect.title}. {defect.breaks} Like: {defect.incident}") for name, defect in defects)
+        return tuple(
+            (name, f"{d.title}. {d.breaks} Convicted by {d.convicted_by} in {d.experiment}. Like: {d.incident}")
+            for name, d in defects
+        )
     if kind == "experiments":
         from chaoskit import documents
 

@@ -19,7 +19,7 @@ from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.topology import Topology
 
 if TYPE_CHECKING:
-    from chaoskit.bank.defects import Defect
+    from chaoskit.bank.defect import Defect
 
 _TABLE: Mapping[str, Mapping[str, str]] = {
     "faults": {

@@ -3,6 +3,7 @@ import pytest
 from chaoskit.bank.defects import DEFECTS
 from chaoskit.bank.options import BankOptions, bank_options
 from chaoskit.model.errors import UsageError
+from chaoskit.registry import experiments
 
 
 def test_without_options_the_bank_is_correct():
@@ -42,3 +43,4 @@ def test_every_defect_is_explained(defect):
     assert DEFECTS[defect.name] is defect
     for text in (defect.title, defect.breaks, defect.incident, defect.convicted_by):
         assert text
+    assert defect.experiment in experiments()
