@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaoskit.bank.defects import DEFECTS, NO_IDEMPOTENCY, UNBOUNDED_QUEUE
+from chaoskit.bank.defects import DEFECTS
 from chaoskit.model.errors import UsageError
 
 NO_DEFECT = "none"
@@ -31,14 +31,6 @@ class BankOptions:
     defect: str = NO_DEFECT
     slots: int = DEFAULT_SLOTS
     service_time_ms: int = DEFAULT_SERVICE_TIME_MS
-
-    @property
-    def looks_keys_up(self) -> bool:
-        return self.defect != NO_IDEMPOTENCY.name
-
-    @property
-    def bounds_queues(self) -> bool:
-        return self.defect != UNBOUNDED_QUEUE.name
 
 
 OPTION_NAMES: dict[str, tuple[str, ...]] = {"defect": (NO_DEFECT, *DEFECTS), "slots": (), "service_time_ms": ()}

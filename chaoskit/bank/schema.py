@@ -1,4 +1,4 @@
-"""The ledger's tables and the one function that moves money, as SQL.
+"""The ledger's tables and the two functions that move money, as SQL: one knows keys, the other books.
 
 Key, locks, postings, balances and the stored answer change in one statement, so in one transaction and one round trip. The
 implicit commit of a single statement comes after its statement_timeout was switched off: a time limit can therefore roll a
@@ -56,50 +56,25 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (transaction) WHERE NOT sent;
 """
 
-# A second call with the same key waits in the INSERT until the first one's transaction has ended. Accounts are locked in the
-# order of their names, after the key, so no two payments can wait for each other.
-MOVE_MONEY = """
-CREATE OR REPLACE FUNCTION move_money(
-  p_key text, p_request_hash text, p_kind text, p_from text, p_to text, p_amount bigint, p_creditor text, p_looks_keys_up boolean,
-  OUT code integer, OUT body jsonb, OUT replayed boolean
+# Accounts are locked in the order of their names, after the key, so no two payments can wait for each other.
+BOOK_PAYMENT = """
+CREATE OR REPLACE FUNCTION book_payment(
+  p_key text, p_kind text, p_from text, p_to text, p_amount bigint, p_creditor text, OUT code integer, OUT body jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  known operation_keys%ROWTYPE;
   payer accounts%ROWTYPE;
   payee accounts%ROWTYPE;
   booking uuid := gen_random_uuid();
 BEGIN
-  replayed := false;
-  INSERT INTO operation_keys (key, request_hash, status) VALUES (p_key, p_request_hash, 'open') ON CONFLICT (key) DO NOTHING;
-  IF NOT FOUND THEN
-    SELECT * INTO known FROM operation_keys WHERE key = p_key;
-    IF known.status = 'tombstone' THEN
-      code := 409;
-      body := jsonb_build_object('error', 'key-closed', 'effect', 'none');
-      RETURN;
-    ELSIF p_looks_keys_up AND known.request_hash <> p_request_hash THEN
-      code := 422;
-      body := jsonb_build_object('error', 'key-used-for-another-request', 'effect', 'none');
-      RETURN;
-    ELSIF p_looks_keys_up THEN
-      code := known.http_status;
-      body := known.answer;
-      replayed := true;
-      RETURN;
-    END IF;
-  END IF;
-
   PERFORM 1 FROM accounts WHERE account IN (p_from, p_to) ORDER BY account FOR UPDATE;
   SELECT * INTO payer FROM accounts WHERE account = p_from;
   SELECT * INTO payee FROM accounts WHERE account = p_to;
+  code := 422;
   IF payer.account IS NULL OR payee.account IS NULL THEN
     body := jsonb_build_object('error', 'unknown-account', 'effect', 'none');
+    RETURN;
   ELSIF payer.lowest IS NOT NULL AND payer.balance - p_amount < payer.lowest THEN
     body := jsonb_build_object('error', 'insufficient-funds', 'effect', 'none');
-  END IF;
-  IF body IS NOT NULL THEN
-    code := 422;
-    UPDATE operation_keys SET status = 'refused', http_status = code, answer = body WHERE key = p_key;
     RETURN;
   END IF;
 
@@ -116,7 +91,40 @@ BEGIN
   body := jsonb_build_object(
     'transaction', booking, 'account', p_from, 'balance', payer.balance - p_amount, 'version', payer.version + 1,
     'served_by', coalesce(current_setting('bank.node', true), ''));
-  UPDATE operation_keys SET status = 'applied', http_status = code, answer = body WHERE key = p_key;
+END
+$$;
+"""
+
+# A second call with the same key waits in the INSERT until the first one's transaction has ended.
+MOVE_MONEY = """
+CREATE OR REPLACE FUNCTION move_money(
+  p_key text, p_request_hash text, p_kind text, p_from text, p_to text, p_amount bigint, p_creditor text,
+  OUT code integer, OUT body jsonb, OUT replayed boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+  known operation_keys%ROWTYPE;
+BEGIN
+  replayed := false;
+  INSERT INTO operation_keys (key, request_hash, status) VALUES (p_key, p_request_hash, 'open') ON CONFLICT (key) DO NOTHING;
+  IF NOT FOUND THEN
+    SELECT * INTO known FROM operation_keys WHERE key = p_key;
+    IF known.status = 'tombstone' THEN
+      code := 409;
+      body := jsonb_build_object('error', 'key-closed', 'effect', 'none');
+    ELSIF known.request_hash <> p_request_hash THEN
+      code := 422;
+      body := jsonb_build_object('error', 'key-used-for-another-request', 'effect', 'none');
+    ELSE
+      code := known.http_status;
+      body := known.answer;
+      replayed := true;
+    END IF;
+    RETURN;
+  END IF;
+
+  SELECT b.code, b.body INTO code, body FROM book_payment(p_key, p_kind, p_from, p_to, p_amount, p_creditor) b;
+  UPDATE operation_keys SET status = CASE code WHEN 200 THEN 'applied' ELSE 'refused' END, http_status = code, answer = body
+  WHERE key = p_key;
 END
 $$;
 """
@@ -129,7 +137,7 @@ ADD_ACCOUNT = """
 INSERT INTO accounts (account, customer, kind, balance, lowest) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 
-CALL_MOVE_MONEY = "SELECT code, body, replayed FROM move_money(%s, %s, %s, %s, %s, %s, %s, %s)"
+CALL_MOVE_MONEY = "SELECT code, body, replayed FROM move_money(%s, %s, %s, %s, %s, %s, %s)"
 READ_BALANCE = """
 SELECT balance, version, coalesce(current_setting('bank.node', true), '') FROM accounts WHERE account = %s
 """

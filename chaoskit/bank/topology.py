@@ -74,15 +74,13 @@ def _core(place: Place) -> Command:
             "rail_url": _url(place, "rail"),
             "slots": options.slots,
             "service_time_ms": options.service_time_ms,
-            "looks_keys_up": options.looks_keys_up,
         },
     )
 
 
 def _gateway(place: Place) -> Command:
     options = bank_options(place.options)
-    settings = {"core_url": _url(place, "core"), "slots": options.slots, "bounds_queues": options.bounds_queues}
-    return _service(place, "gateway", settings)
+    return _service(place, "gateway", {"core_url": _url(place, "core"), "slots": options.slots})
 
 
 def _status(place: Place) -> Command:
@@ -92,7 +90,13 @@ def _status(place: Place) -> Command:
 def _service(place: Place, module: str, settings: Mapping[str, object]) -> Command:
     """How a service's module is started: its settings are a file, since the seed signs tokens and a command line is public."""
     host, port = place.own(HTTP)
-    common = {"host": host, "port": port, "seed": place.seed, "directory": str(place.directory)}
+    common = {
+        "host": host,
+        "port": port,
+        "seed": place.seed,
+        "directory": str(place.directory),
+        "defect": bank_options(place.options).defect,
+    }
     path = place.write("settings.json", json.dumps({**common, **settings}, indent=1))
     return Command(argv=(place.program("python"), "-m", f"chaoskit.bank.services.{module}", str(path)))
 

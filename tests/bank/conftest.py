@@ -134,7 +134,7 @@ class Bank:
 async def running_bank(postgres, folder, options):
     chosen = bank_options({"service_time_ms": "0", **{name: str(value) for name, value in options.items()}})
     database = f"bank_{next(NUMBERS)}"
-    common = {"seed": SEED, "directory": str(folder), "host": "127.0.0.1"}
+    common = {"seed": SEED, "directory": str(folder), "host": "127.0.0.1", "defect": chosen.defect}
     async with AsyncExitStack() as stack:
 
         async def start(module, **settings):
@@ -151,9 +151,8 @@ async def running_bank(postgres, folder, options):
             rail_url=urls["rail"],
             slots=chosen.slots,
             service_time_ms=chosen.service_time_ms,
-            looks_keys_up=chosen.looks_keys_up,
         )
-        urls["gateway"] = await start(gateway, core_url=urls["core"], slots=chosen.slots, bounds_queues=chosen.bounds_queues)
+        urls["gateway"] = await start(gateway, core_url=urls["core"], slots=chosen.slots)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         it = Bank(postgres, database, urls, http)
         await it.wait_until_core_answers()

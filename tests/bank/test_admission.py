@@ -81,16 +81,3 @@ def test_a_visitor_who_is_cancelled_gives_a_turn_back():
         assert served == ["next"]
 
     asyncio.run(scenario())
-
-
-def test_without_bounds_everybody_waits_in_one_line_and_nobody_is_turned_away():
-    async def scenario():
-        admission, served = Admission(slots=1, waiting=None), []
-        async with admission.slot("write", wait_s=0):
-            tasks = [asyncio.create_task(visitor(admission, "read", served, n)) for n in range(100)]
-            tasks.append(asyncio.create_task(visitor(admission, "write", served, "write")))
-            await settled()
-        await asyncio.gather(*tasks)
-        assert served == [*range(100), "write"]
-
-    asyncio.run(scenario())

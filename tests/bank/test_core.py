@@ -179,10 +179,11 @@ def test_books_are_opened_once(bank):
             await it.pay("k", payer, payee, 500)
             before = await it.read()
             from chaoskit.bank.services import books, sessions
+            from chaoskit.bank.services.bookkeeper import Bookkeeper
 
             where = ((it.postgres.host, it.postgres.port),)
             database = sessions.Database(hosts=where, user=it.postgres.user, name=it.database)
-            await books._open_once(database, seed=7)
+            await books._open_once(database, seed=7, functions=Bookkeeper.functions)
             assert await it.read() == before
 
     asyncio.run(scenario())

@@ -110,7 +110,7 @@ def test_overload_sheds_look_ups_first_and_what_was_shed_has_no_effect(bank):
 
 async def through_a_gateway(core_url, *, path="/login", seed=7):
     """What a gateway in front of *core_url* answers to a login."""
-    app = await gateway.build({"seed": seed, "core_url": core_url, "slots": 2, "bounds_queues": True})
+    app = await gateway.build({"seed": seed, "core_url": core_url, "slots": 2, "defect": "none"})
     async with (
         serving.serving(app, host="127.0.0.1", port=0) as port,
         aiohttp.ClientSession() as http,

@@ -9,18 +9,8 @@ from chaoskit.registry import experiments
 def test_without_options_the_bank_is_correct():
     options = bank_options({})
     assert options == BankOptions()
-    assert options.looks_keys_up
-    assert options.bounds_queues
+    assert options.defect == "none"
     assert bank_options({"defect": "none"}) == options
-
-
-def test_each_defect_of_the_services_breaks_one_thing():
-    assert not bank_options({"defect": "no-idempotency"}).looks_keys_up
-    assert not bank_options({"defect": "unbounded-queue"}).bounds_queues
-    for name in ("async-replication", "no-takeover"):
-        options = bank_options({"defect": name})
-        assert options.looks_keys_up
-        assert options.bounds_queues
 
 
 def test_all_mistakes_are_said_at_once_with_the_nearest_name():

@@ -27,11 +27,15 @@ SETTINGS = {
         "rail_url": "http://127.0.0.1:1",
         "slots": 2,
         "service_time_ms": 0,
-        "looks_keys_up": True,
     },
-    "gateway": {"core_url": "http://127.0.0.1:1", "slots": 2, "bounds_queues": True},
+    "gateway": {"core_url": "http://127.0.0.1:1", "slots": 2},
     "status": {"gateway_url": "http://127.0.0.1:1"},
 }
+
+
+def settings_of(name, port, folder):
+    common = {"host": "127.0.0.1", "port": port, "seed": 7, "directory": str(folder), "defect": "none"}
+    return json.dumps({**common, **SETTINGS[name]})
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -39,7 +43,7 @@ def test_a_service_answers_alone_and_ends_cleanly_on_sigterm(name, tmp_path):
     port = free_port()
     (tmp_path / "books-open").touch()
     file = tmp_path / "settings.json"
-    file.write_text(json.dumps({"host": "127.0.0.1", "port": port, "seed": 7, "directory": str(tmp_path), **SETTINGS[name]}))
+    file.write_text(settings_of(name, port, tmp_path))
     argv = [sys.executable, "-m", f"chaoskit.bank.services.{name}", str(file)]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -66,9 +70,7 @@ def test_a_service_answers_alone_and_ends_cleanly_on_sigterm(name, tmp_path):
 
 def test_a_core_without_a_database_can_be_ended_before_it_listens(tmp_path):
     file = tmp_path / "settings.json"
-    file.write_text(
-        json.dumps({"host": "127.0.0.1", "port": free_port(), "seed": 7, "directory": str(tmp_path), **SETTINGS["core"]})
-    )
+    file.write_text(settings_of("core", free_port(), tmp_path))
     argv = [sys.executable, "-m", "chaoskit.bank.services.core", str(file)]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
         try:

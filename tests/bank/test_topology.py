@@ -82,9 +82,9 @@ def test_options_reach_the_services(tmp_path):
     options = {"defect": "no-idempotency", "slots": "3", "service_time_ms": "10"}
     spec("core").command(Place("core", tmp_path, options))
     settings = json.loads((tmp_path / "settings.json").read_text())
-    assert (settings["looks_keys_up"], settings["slots"], settings["service_time_ms"]) == (False, 3, 10)
+    assert (settings["defect"], settings["slots"], settings["service_time_ms"]) == ("no-idempotency", 3, 10)
     spec("gateway").command(Place("gateway", tmp_path, {"defect": "unbounded-queue"}))
-    assert json.loads((tmp_path / "settings.json").read_text())["bounds_queues"] is False
+    assert json.loads((tmp_path / "settings.json").read_text())["defect"] == "unbounded-queue"
 
 
 def test_an_unknown_defect_stops_the_start(tmp_path):

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from chaoskit.bank.services.serving import now_s
+
 
 class Refused(Exception):
     """The request was turned away before any work was done for it. The reason is its text."""
@@ -19,21 +21,24 @@ class Refused(Exception):
 class Admission:
     """*slots* requests at a time; the others wait, by kind, in the order in which *waiting* lists the kinds and their bounds.
 
-    `waiting` None is the broken gateway: one endless queue for all, and nobody's patience is looked at.
     For one event loop.
     """
 
-    def __init__(self, *, slots: int, waiting: Mapping[str, int] | None) -> None:
+    def __init__(self, *, slots: int, waiting: Mapping[str, int]) -> None:
         self._free = slots
         self._bounds = waiting
-        self._queues: dict[str, deque[asyncio.Future[None]]] = {kind: deque() for kind in waiting or ("all",)}
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {kind: deque() for kind in waiting}
 
     @asynccontextmanager
-    async def slot(self, kind: str, *, wait_s: float) -> AsyncIterator[None]:
-        """Inside, the request has a slot. Raises `Refused` when the queue is full or no slot came free within *wait_s*."""
+    async def slot(self, kind: str, *, wait_s: float) -> AsyncIterator[float]:
+        """Inside, the request has a slot, and what is left of *wait_s*.
+
+        Raises `Refused` when the queue is full or no slot came free in time.
+        """
+        until_s = now_s() + wait_s
         await self._enter(kind, wait_s)
         try:
-            yield
+            yield until_s - now_s()
         finally:
             self._leave()
 
@@ -41,14 +46,14 @@ class Admission:
         if self._free:
             self._free -= 1
             return
-        queue = self._queues[kind if self._bounds else "all"]
-        if self._bounds and len(queue) >= self._bounds[kind]:
+        queue = self._queues[kind]
+        if len(queue) >= self._bounds[kind]:
             raise Refused("overloaded")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(turn)
         try:
             # wait() and not wait_for(): a turn that comes in the same moment as the limit is never lost.
-            await asyncio.wait({turn}, timeout=wait_s if self._bounds else None)
+            await asyncio.wait({turn}, timeout=wait_s)
         except asyncio.CancelledError:
             self._give_up(queue, turn)
             raise

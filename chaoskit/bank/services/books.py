@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -19,7 +20,7 @@ TRY_S = 15.0
 UNHURRIED = "SET statement_timeout = '10s'"
 
 
-async def open_books(database: Database, *, seed: int, opened: Path) -> None:
+async def open_books(database: Database, *, seed: int, functions: Sequence[str], opened: Path) -> None:
     """Open the books on the primary as soon as there is one, and leave the mark *opened*. The caller bounds how long it waits.
 
     Returns at once when the mark is there: the books of a bank that was open before are not needed to start again.
@@ -28,7 +29,7 @@ async def open_books(database: Database, *, seed: int, opened: Path) -> None:
     while not opened.exists():  # noqa: ASYNC240 - one look at a local file
         try:
             async with asyncio.timeout(TRY_S):
-                await _open_once(database, seed=seed)
+                await _open_once(database, seed=seed, functions=functions)
         except (psycopg.Error, OSError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             if reason != said:
@@ -40,7 +41,7 @@ async def open_books(database: Database, *, seed: int, opened: Path) -> None:
             log.info("books open")
 
 
-async def _open_once(database: Database, *, seed: int) -> None:
+async def _open_once(database: Database, *, seed: int, functions: Sequence[str]) -> None:
     admin = database.conninfo(application="bank-books", name="postgres")
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
         await connection.execute(UNHURRIED)
@@ -54,7 +55,8 @@ async def _open_once(database: Database, *, seed: int) -> None:
         await connection.execute(UNHURRIED)
         await connection.execute(schema.LOCK_OPENING)
         await connection.execute(schema.TABLES)
-        await connection.execute(schema.MOVE_MONEY)
+        for function in functions:
+            await connection.execute(function)
         async with connection.cursor() as cursor:
             await cursor.executemany(schema.ADD_CUSTOMER, [(c.name, pin_hash(c.name, c.pin, seed=seed)) for c in everybody])
             await cursor.executemany(schema.ADD_ACCOUNT, [*accounts, *houses])

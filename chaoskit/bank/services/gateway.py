@@ -6,24 +6,19 @@ is unknown, and the customer must ask again with the same key.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
-import aiohttp
 from aiohttp import web
 
 from chaoskit.bank.services.admission import Admission, Refused
-from chaoskit.bank.services.serving import DEADLINE_HEADER, Settings, answer, bad_request, body_of, health, main, now_s
+from chaoskit.bank.services.core_door import MARGIN_S, CoreDoor, Said
+from chaoskit.bank.services.parts import part
+from chaoskit.bank.services.serving import Settings, answer, bad_request, body_of, health, main
 from chaoskit.bank.tokens import Claims, sign, verify
 
 # From the first byte of the request to the last of the answer; below the two seconds that a customer's phone waits.
 DEADLINE_S = 1.5
-# The core is told to be done this much earlier, so that its own answer, which knows the effect, arrives before ours, which does
-# not.
-MARGIN_S = 0.2
-# A loopback or one rack away: a connection that takes longer is not coming, and nothing was sent on it.
-CONNECT_LIMIT_S = 0.5
 # In flight at the core beyond its slots, so that a slot never waits for the wire.
 ON_THE_WIRE = 2
 # Waiting payments and look-ups. At 133 operations a second a full queue of payments empties in 0.3 s, well inside the deadline;
@@ -35,7 +30,7 @@ TOKEN_S = 3600
 async def build(settings: Settings) -> web.Application:
     app = web.Application()
     gateway = Gateway(settings)
-    app.cleanup_ctx.append(gateway.connected)
+    app.cleanup_ctx.append(gateway.core.connected)
     app.add_routes(
         [
             web.get("/health", health),
@@ -52,19 +47,10 @@ class Gateway:
     """The handlers."""
 
     def __init__(self, settings: Settings) -> None:
+        defect = str(settings["defect"])
         self._seed = int(str(settings["seed"]))
-        self._core_url = str(settings["core_url"])
-        self._is_patient = not settings["bounds_queues"]
-        self._admission = Admission(
-            slots=int(str(settings["slots"])) + ON_THE_WIRE, waiting=WAITING if settings["bounds_queues"] else None
-        )
-        self._http: aiohttp.ClientSession
-
-    async def connected(self, _: web.Application) -> AsyncIterator[None]:
-        # No limit here: the admission is the limit, and a second queue behind it would have no bound in time.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as self._http:
-            yield
+        self.core = part(CoreDoor, defect=defect)(str(settings["core_url"]))
+        self._admission = part(Admission, defect=defect)(slots=int(str(settings["slots"])) + ON_THE_WIRE, waiting=WAITING)
 
     async def log_in(self, request: web.Request) -> web.Response:
         body = await body_of(request)
@@ -119,32 +105,13 @@ class Gateway:
         *,
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> tuple[int, Mapping[str, object]]:
+    ) -> Said:
         """The core's status and answer, or ours that says why there is none. Never raises for what the core does."""
-        deadline_s = now_s() + DEADLINE_S
         try:
-            async with self._admission.slot(kind, wait_s=DEADLINE_S - MARGIN_S):
-                if self._is_patient:
-                    deadline_s = now_s() + DEADLINE_S
-                return await self._call(method, path, body=body, headers=headers or {}, limit_s=deadline_s - now_s())
+            async with self._admission.slot(kind, wait_s=DEADLINE_S - MARGIN_S) as left_s:
+                return await self.core.call(method, path, body=body, headers=headers or {}, limit_s=left_s + MARGIN_S)
         except Refused as reason:
             return 503, {"error": str(reason), "effect": "none"}
-
-    async def _call(
-        self, method: str, path: str, *, body: Mapping[str, object] | None, headers: Mapping[str, str], limit_s: float
-    ) -> tuple[int, Mapping[str, object]]:
-        timeout = aiohttp.ClientTimeout(total=limit_s, sock_connect=CONNECT_LIMIT_S)
-        told = {**headers, DEADLINE_HEADER: str(max(0, int((limit_s - MARGIN_S) * 1000)))}
-        try:
-            async with self._http.request(method, self._core_url + path, json=body, headers=told, timeout=timeout) as response:
-                said = json.loads(await response.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            return 503, {"error": "core-unreachable", "effect": "none"}
-        except TimeoutError:
-            return 504, {"error": "no-answer-in-time", "effect": "unknown"}
-        except (aiohttp.ClientError, ValueError) as error:
-            return 502, {"error": f"broken-answer {type(error).__name__}", "effect": "unknown"}
-        return (response.status, said) if isinstance(said, dict) else (502, {"error": "broken-answer", "effect": "unknown"})
 
 
 def _retry_after(status: int) -> Mapping[str, str] | None:

@@ -1,0 +1,75 @@
+"""Moves money and shows balances: what the core's handlers ask the database for.
+
+Each of both is one statement, so one transaction and one round trip; see `chaoskit.bank.schema`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from chaoskit.bank import schema
+from chaoskit.bank.services.sessions import Row, Sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """A payment as it was asked for. `creditor` is an account at another bank, None for one of ours."""
+
+    kind: str
+    payer: str
+    payee: str
+    amount: int
+    creditor: str | None
+
+    def fingerprint(self) -> str:
+        """Equal for equal requests: a key that comes back with another one is refused."""
+        text = json.dumps([self.kind, self.payer, self.payee, self.amount, self.creditor])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The answer to a payment: an HTTP status, the body, and whether it is the stored answer of an earlier call."""
+
+    code: int
+    body: Mapping[str, object]
+    replayed: bool
+
+
+class Bookkeeper:
+    """Works on *sessions* and takes at least *hold_s* for each statement. Both methods raise `NotCarriedOut` and `Unanswered`."""
+
+    functions: ClassVar[tuple[str, ...]] = (schema.BOOK_PAYMENT, schema.MOVE_MONEY)
+    """SQL that is run when the books are opened, after the tables were made."""
+
+    def __init__(self, sessions: Sessions, *, hold_s: float) -> None:
+        self._sessions = sessions
+        self._hold_s = hold_s
+
+    async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
+        return await self._call(schema.CALL_MOVE_MONEY, _values(key, movement), deadline_s=deadline_s)
+
+    async def balance(self, account: str, *, deadline_s: float) -> Row | None:
+        """Balance, version, and the node that served them; None for an account that is not there."""
+        rows = await self._sessions.run(schema.READ_BALANCE, (account,), deadline_s=deadline_s, hold_s=self._hold_s)
+        return rows[0] if rows else None
+
+    async def _call(self, statement: str, values: Sequence[object], *, deadline_s: float) -> Moved:
+        ((code, body, replayed),) = await self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s)
+        return Moved(int(str(code)), cast("Mapping[str, object]", body), bool(replayed))
+
+
+def _values(key: str, movement: Movement) -> tuple[object, ...]:
+    return (
+        key,
+        movement.fingerprint(),
+        movement.kind,
+        movement.payer,
+        movement.payee,
+        movement.amount,
+        movement.creditor,
+    )

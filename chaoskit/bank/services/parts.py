@@ -1,0 +1,30 @@
+"""Which classes a service is made of: the sound ones, or the one that takes a sound one's place in a bank with a defect.
+
+This is the only place where a service looks at a defect. What is broken lies in `chaoskit.bank.broken`, and is loaded only there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TypeVar
+
+T = TypeVar("T")
+
+BROKEN: Mapping[str, Mapping[str, str]] = {
+    "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
+    "unbounded-queue": {"Admission": "queues:EndlessQueue"},
+}
+"""By defect: the name of a sound class, and `module:class` of what takes its place. A defect of the database is not here."""
+
+
+def part(sound: type[T], *, defect: str) -> type[T]:
+    """*sound*, or its broken subclass in a bank with *defect*."""
+    place = BROKEN.get(defect, {}).get(sound.__name__)
+    if place is None:
+        return sound
+    module, _, name = place.partition(":")
+    broken = getattr(import_module(f"chaoskit.bank.broken.{module}"), name)
+    assert isinstance(broken, type), place
+    assert issubclass(broken, sound), place
+    return broken
