@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,70 +18,41 @@ from typing import TYPE_CHECKING, Self
 
 from chaoskit.engine import lock
 from chaoskit.engine.store import RunFolder
-from chaoskit.model.errors import CannotHeal, ChaoskitError, MissingPart, UsageError
+from chaoskit.environments.detached import Detached
+from chaoskit.model.errors import CannotHeal, ChaoskitError, UsageError
 
 if TYPE_CHECKING:
     from chaoskit.engine.guard import StopFlag
 
 START_S = 20.0  # an interpreter starts in 30 ms; a starved machine may need hundreds of times that
 LOOK_EVERY_S = 0.1  # a verdict is a file; healing takes seconds
-END_S = 10.0  # it has nothing to do any more when it is asked to end
 
 
 class Janitor:
     """Watches over one run from a process of its own, which outlives this one. Ended by `close` when the run ended by itself."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
+    def __init__(self, process: Detached) -> None:
+        self._process = process
 
     @classmethod
     def start(cls, folder: RunFolder) -> Self:
         """Start it and wait until it watches. Raises `MissingPart` when it does not: a run that nobody would heal is not begun."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "chaoskit.janitor", str(folder.path.resolve()), str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # no Ctrl-C and no closed terminal ends it
-        )
-        janitor = cls(child)
-        assert child.stdout is not None
-        readable, _, _ = select.select([child.stdout], [], [], START_S)
-        if not readable or os.read(child.stdout.fileno(), 64) != b"ready\n":
-            child.kill()
-            janitor._end()
-            raise MissingPart(f"{sys.executable} did not start the run's janitor within {START_S:g} s; nothing was started")
-        return janitor
+        words = ["-m", "chaoskit.janitor", str(folder.path.resolve()), str(os.getpid())]
+        return cls(Detached.start("the run's janitor", words, within_s=START_S))
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self._process.pid
 
     def close(self) -> None:
         """The run has ended by itself: the janitor has nothing to do. May be called twice."""
-        if self._child.stdin is None or self._child.stdin.closed:
-            return
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._child.stdin.fileno(), b"close\n")
-        self._end()
+        self._process.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _end(self) -> None:
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.close()
-        try:
-            self._child.wait(END_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-        self._child.stdout.close()
 
 
 @dataclass(slots=True)

@@ -8,16 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import Self, TextIO
 
 from chaoskit.environments import sweep
+from chaoskit.environments.detached import Detached
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingPart
 from chaoskit.model.protocols import Undo
 from chaoskit.model.undo import injecting
@@ -34,13 +31,13 @@ class Reaper:
     processes that were started with the variable `CHAOSKIT_RUN`.
     """
 
-    def __init__(self, run: str, child: subprocess.Popen[bytes], *, engine_address: str, log: Path | None, records: Path) -> None:
+    def __init__(self, run: str, process: Detached, *, engine_address: str, log: Path | None, records: Path) -> None:
         self.run = run
         self.log = log
         """Where it writes what it did; None when nobody asked for it."""
         self.records = records
         self._engine_address = engine_address
-        self._child = child
+        self._process = process
         self._lock = threading.Lock()
 
     @classmethod
@@ -51,34 +48,13 @@ class Reaper:
         except sweep.EngineError as error:
             raise MissingPart(f"reaper of run {run}: {error}; set DOCKER_HOST to such an address") from error
         records = records_folder() / f"{run}.jsonl"
-        child = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-S",
-                sweep.__file__,
-                run,
-                engine_address,
-                str(records),
-                str(log or os.devnull),
-                str(os.getpid()),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
-        reaper = cls(run, child, engine_address=engine_address, log=log, records=records)
-        if reaper._line(START_S) != b"ready\n":
-            child.kill()
-            reaper._end()
-            raise MissingPart(f"reaper of run {run}: {sys.executable} did not start it within {START_S:g} s; nothing was started")
-        return reaper
+        words = ["-I", "-S", sweep.__file__, run, engine_address, str(records), str(log or os.devnull), str(os.getpid())]
+        process = Detached.start(f"reaper of run {run}", words, within_s=START_S, cwd="/")
+        return cls(run, process, engine_address=engine_address, log=log, records=records)
 
     @property
     def pid(self) -> int:
-        return self._child.pid
+        return self._process.pid
 
     def remember(self, name: str, undo: tuple[Undo, ...]) -> None:
         """Write down, on the disk before this returns, how *name* is undone in containers that are not ours.
@@ -105,12 +81,9 @@ class Reaper:
         May be called twice. Blocks up to half a minute, a few milliseconds when nothing is left. Raises `CannotHeal`.
         """
         with self._lock:
-            if self._child.stdin is None or self._child.stdin.closed:
+            if self._process.is_closed:
                 return ()
-            with contextlib.suppress(BrokenPipeError):
-                os.write(self._child.stdin.fileno(), b"close\n")
-            line = self._line(CLOSE_S)
-            self._end()
+            line = self._process.close(answer_within_s=CLOSE_S)
         if line:
             answer = json.loads(line)
             swept = sweep.Swept(done=answer["done"], problems=answer["problems"])
@@ -133,31 +106,6 @@ class Reaper:
             with contextlib.suppress(FileNotFoundError):
                 return self.records.open("a", encoding="utf-8")
         raise FileNotFoundError(f"{self.records.parent} was removed {OPEN_TRIES} times")
-
-    def _line(self, timeout_s: float) -> bytes:
-        """The next line it says; b"" when it ends or says nothing in time."""
-        assert self._child.stdout is not None
-        deadline = time.monotonic() + timeout_s
-        said = b""
-        while not said.endswith(b"\n"):
-            readable, _, _ = select.select([self._child.stdout], [], [], max(0.0, deadline - time.monotonic()))
-            data = os.read(self._child.stdout.fileno(), 65536) if readable else b""
-            if not data:
-                return b""
-            said += data
-        return said
-
-    def _end(self) -> None:
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.close()
-        try:
-            self._child.wait(timeout=START_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-        self._child.stdout.close()
 
 
 def records_folder(*, is_made: bool = False) -> Path:
