@@ -74,8 +74,9 @@ class SqlLedger:
 
         return self._on_primary(count, doing="count open transactions", timeout_s=timeout_s)
 
-    def read(self, *, timeout_s: float) -> LedgerState:
-        """Accounts and postings in one snapshot, from the current primary."""
+    def read(self, keys: tuple[str, ...] = (), *, timeout_s: float) -> LedgerState:
+        """Accounts and postings in one snapshot, from the current primary; *keys* need not be asked about, postings have them."""
+        del keys
 
         def snapshot(connection: psycopg.Connection) -> LedgerState:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -9,7 +9,7 @@ import time
 
 from chaoskit.engine.guard import StopFlag
 from chaoskit.engine.recorder import JsonLines
-from chaoskit.model.errors import NotReady
+from chaoskit.model.errors import NotReady, UnreadableLedger
 from chaoskit.model.history import History, Outcome, ledger_events
 from chaoskit.model.topology import Ledger
 
@@ -27,6 +27,7 @@ def settle(ledger: Ledger, history: History, recorder: JsonLines, stop: StopFlag
 
     Blocks up to the sum of the limits above. Raises `Stopped` and `CannotRecord`.
     """
+    sent = tuple(dict.fromkeys(o.key for o in history.operations if o.key))
     unknown = tuple(o.key for o in history.operations if o.key and o.outcome is Outcome.INFO)
     try:
         settled = ledger.settle(unknown, timeout_s=SETTLE_WITHIN_S)
@@ -34,21 +35,21 @@ def settle(ledger: Ledger, history: History, recorder: JsonLines, stop: StopFlag
         recorder.append(
             {"event": "fence", "at_ns": time.monotonic_ns(), "settled": dict(settled), "open_transactions": open_transactions}
         )
-        first = ledger.read(timeout_s=SETTLE_WITHIN_S)
+        first = ledger.read(sent, timeout_s=SETTLE_WITHIN_S)
         recorder.append(*ledger_events(first, read=1))
         stop.wait(PAUSE_S)
-        second = ledger.read(timeout_s=SETTLE_WITHIN_S)
+        second = ledger.read(sent, timeout_s=SETTLE_WITHIN_S)
         if second == first:
             recorder.append({"event": "ledger", "read": 2, "same_as_first": True})
         else:
             recorder.append(*ledger_events(second, read=2))
         recorder.append({"event": "digests", "members": dict(ledger.digests(timeout_s=COPIES_WITHIN_S))})
-    except NotReady as error:
+    except (NotReady, UnreadableLedger) as error:
         recorder.append({"event": "not-settled", "error": str(error)})
 
 
-def _fence(ledger: Ledger, stop: StopFlag) -> int:
-    """Wait until no transaction of the bank is open; the number that still is when the limit is over."""
+def _fence(ledger: Ledger, stop: StopFlag) -> int | None:
+    """Wait until no transaction of the bank is open; the number that still is when the limit is over, None if nobody can tell."""
     deadline = time.monotonic() + FENCE_WITHIN_S
     while (count := ledger.open_transactions(timeout_s=FENCE_WITHIN_S)) and time.monotonic() < deadline:
         stop.wait(0.1)

@@ -60,6 +60,10 @@ class NotReady(ChaoskitError):
     """A service did not answer within its limit. Read its log, whose path the message gives."""
 
 
+class UnreadableLedger(ChaoskitError):
+    """What a ledger gave cannot be judged: a row or an answer is not of the declared shape. Mend the query that is named."""
+
+
 class CannotInject(ChaoskitError):
     """The fault may not have been applied. The run is void: the verdict is ERROR."""
 
@@ -78,6 +82,10 @@ class LoadFailed(ChaoskitError):
 
 class NotExercised(ChaoskitError):
     """A measure has nothing to measure in this history. The checker that asked is INCONCLUSIVE."""
+
+
+class NotAsked(NotExercised):
+    """The load asked for nothing of the kind that is measured. `money` then leaves it at that."""
 
 
 class Stopped(ChaoskitError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from chaoskit.model.errors import ChaoskitError
-from chaoskit.model.topology import AccountState, Currency, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Currency, Evidence, LedgerState, Posting
 
 FORMAT = 1
 
@@ -45,6 +45,8 @@ class Attempt:
     served_by: str = ""
     """The member that did the work, as its answer says; "" when it does not."""
     result: Mapping[str, object] = field(default_factory=dict)
+    habit: str = ""
+    """The habit for which it was made (`chaoskit.model.journey.Habit`); "" for a call that a careful client would make, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,8 @@ class Operation:
     """When the customer was done with it, after the last attempt; None when the load ended before."""
     session: str = ""
     """Who asked; "" when that was not recorded."""
+    reverses: str = ""
+    """The key of the operation whose effect it takes back, if there was one; "" for all but reversals."""
 
     @property
     def outcome(self) -> Outcome:
@@ -88,18 +92,42 @@ class Operation:
 
     @property
     def answer(self) -> Attempt | None:
-        """The first ok attempt, or None."""
-        return next((attempt for attempt in self.attempts if attempt.outcome is Outcome.OK), None)
+        """The ok attempt that was answered first, or None."""
+        answers = [attempt for attempt in self.attempts if attempt.outcome is Outcome.OK]
+        return min(answers, key=lambda attempt: attempt.end_ns or 0) if len(answers) > 1 else answers[0] if answers else None
 
     @property
     def end_ns(self) -> int | None:
-        """When the customer knew: the first ok answer, else the last answer; None if none ever came."""
+        """When the customer knew: the first ok answer, else the last answer; None if one is still to come, or never came."""
         answer = self.answer
-        return answer.end_ns if answer else self.attempts[-1].end_ns
+        return answer.end_ns if answer else self.ended_ns
+
+    @property
+    def ended_ns(self) -> int | None:
+        """When the last answer to any of its attempts came; None while one is without. Attempts may be under way at once."""
+        if len(self.attempts) == 1:
+            return self.attempts[0].end_ns
+        ends = [attempt.end_ns for attempt in self.attempts if attempt.end_ns is not None]
+        return max(ends) if len(ends) == len(self.attempts) else None
+
+    @property
+    def habit(self) -> str:
+        """The habit for which any of its attempts was made; "" when a careful client would have made all of them."""
+        return next((attempt.habit for attempt in self.attempts if attempt.habit), "")
 
     @property
     def why(self) -> str:
         return self.attempts[-1].why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispensed:
+    """One line of a cash machine's own journal: notes that left it for an operation. Customers' side wrote it, not the bank."""
+
+    operation: int
+    key: str
+    amount: int
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +175,8 @@ class LoadCounts:
 class FinalReads:
     """The end of a run: what was fenced off and what the ledger said, twice.
 
-    `settled` says for every key without a definite answer whether it was `applied`, `refused` or given a `tombstone`.
+    `settled` says for every key without a definite answer whether it was `applied`, `refused` or given a `tombstone`; keys that
+    could not be made definite are left out. `open_transactions` is None when nobody could tell.
     `error` is "" when every step succeeded; otherwise it names the one that did not, and no safety verdict can be drawn.
     """
 
@@ -177,6 +206,8 @@ class History:
     phases: Mapping[str, int] = field(default_factory=dict)
     """When each phase began: `load`, `drain`, `settle`, `end`."""
     operations: tuple[Operation, ...] = ()
+    dispensed: tuple[Dispensed, ...] = ()
+    """What cash machines paid out, in the order of their journals."""
     faults: tuple[FaultRecord, ...] = ()
     samples: tuple[Sample, ...] = ()
     load: LoadCounts | None = None
@@ -254,12 +285,14 @@ class HistoryReader:
         self._opening: dict[str, int] | None = None
         self._phases: dict[str, int] = {}
         self._operations: dict[int, _Draft] = {}
+        self._dispensed: list[Dispensed] = []
         self._faults: dict[str, FaultRecord] = {}
         self._samples: list[Sample] = []
         self._load: LoadCounts | None = None
         self._final: FinalReads | None = None
         self._accounts: dict[int, list[AccountState]] = {}
         self._postings: dict[int, list[Posting]] = {}
+        self._keys: dict[int, dict[str, str]] = {}
         self._problems: list[RunProblem] = []
         self._complete = False
         self._torn = 0
@@ -287,6 +320,7 @@ class HistoryReader:
             opening=self._opening,
             phases=dict(self._phases),
             operations=tuple(operations),
+            dispensed=tuple(self._dispensed),
             faults=tuple(self._faults.values()),
             samples=tuple(self._samples),
             load=self._load,
@@ -324,8 +358,11 @@ class HistoryReader:
                 key=str(event.get("key", "")),
                 legs={account: _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
                 session=str(event.get("session", "")),
+                reverses=str(event.get("reverses", "")),
             )
         draft.attempts.setdefault(attempt, start_ns)
+        if "habit" in event:
+            draft.habits = {**(draft.habits or {}), attempt: str(event["habit"])}
         draft.built = None
 
     def _on_completed(self, event: Event) -> None:
@@ -341,6 +378,7 @@ class HistoryReader:
             why=str(event.get("why", "")),
             served_by=str(event.get("served_by", "")),
             result=_mapping(event.get("result", {})),
+            habit=draft.habits.get(number, "") if draft.habits else "",
         )
         draft.built = None
 
@@ -348,6 +386,10 @@ class HistoryReader:
         draft = self._operations[_int(event["operation"])]
         draft.closed_ns = _int(event["at_ns"])
         draft.built = None
+
+    def _on_dispensed(self, event: Event) -> None:
+        number, key = _int(event["operation"]), str(event["key"])
+        self._dispensed.append(Dispensed(operation=number, key=key, amount=_int(event["amount"]), at_ns=_int(event["at_ns"])))
 
     def _on_planned(self, event: Event) -> None:
         name = str(event["fault"])
@@ -394,7 +436,9 @@ class HistoryReader:
 
     def _on_fence(self, event: Event) -> None:
         settled = {str(k): str(v) for k, v in _mapping(event["settled"]).items()}
-        self._final = replace(self._final or FinalReads(), settled=settled, open_transactions=_int(event["open_transactions"]))
+        count = event["open_transactions"]
+        open_transactions = None if count is None else _int(count)
+        self._final = replace(self._final or FinalReads(), settled=settled, open_transactions=open_transactions)
 
     def _on_account(self, event: Event) -> None:
         lowest = event["lowest"]
@@ -420,15 +464,26 @@ class HistoryReader:
             )
         )
 
+    def _on_key(self, event: Event) -> None:
+        self._keys.setdefault(_int(event["read"]), {})[str(event["key"])] = str(event["state"])
+
     def _on_ledger(self, event: Event) -> None:
         read = _int(event["read"])
         if event.get("same_as_first"):
             state = self._final.first if self._final else None
         else:
             accounts, postings = self._accounts.pop(read, []), self._postings.pop(read, [])
-            if (len(accounts), len(postings)) != (_int(event["accounts"]), _int(event["postings"])):
+            keys = self._keys.pop(read, {})
+            counts = _int(event["accounts"]), _int(event["postings"]), _int(event.get("keys", 0))
+            if (len(accounts), len(postings), len(keys)) != counts:
                 raise ValueError("the ledger's lines are not all here")
-            state = LedgerState(read_from=str(event["read_from"]), accounts=tuple(accounts), postings=tuple(postings))
+            state = LedgerState(
+                read_from=str(event["read_from"]),
+                accounts=tuple(accounts),
+                postings=tuple(postings),
+                keys=keys,
+                lacks=frozenset(map(Evidence, cast("Iterable[str]", event.get("lacks", ())))),
+            )
         final = self._final or FinalReads()
         self._final = replace(final, first=state) if read == 1 else replace(final, second=state)
 
@@ -474,7 +529,10 @@ class _Draft:
     key: str
     legs: Mapping[str, int]
     session: str
+    reverses: str
     attempts: dict[int, int | Attempt] = field(default_factory=dict)
+    habits: Mapping[int, str] | None = None
+    """By attempt; None for nearly every operation, which has none."""
     closed_ns: int | None = None
     built: Operation | None = None
 
@@ -486,7 +544,9 @@ class _Draft:
                 due_ns=self.due_ns,
                 begun_ns=self.begun_ns,
                 attempts=tuple(
-                    Attempt(number=number, start_ns=known) if isinstance(known, int) else known
+                    Attempt(number=number, start_ns=known, habit=(self.habits or {}).get(number, ""))
+                    if isinstance(known, int)
+                    else known
                     for number, known in self.attempts.items()
                 ),
                 intent=self.intent,
@@ -494,6 +554,7 @@ class _Draft:
                 legs=self.legs,
                 closed_ns=self.closed_ns,
                 session=self.session,
+                reverses=self.reverses,
             )
         return self.built
 
@@ -536,12 +597,16 @@ def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
             "amount": posting.amount,
             "balance_after": posting.balance_after,
         }
+    for key, found in state.keys.items():
+        yield {"event": "key", "read": read, "key": key, "state": found}
     yield {
         "event": "ledger",
         "read": read,
         "read_from": state.read_from,
         "accounts": len(state.accounts),
         "postings": len(state.postings),
+        **({"keys": len(state.keys)} if state.keys else {}),
+        **({"lacks": sorted(one.value for one in state.lacks)} if state.lacks else {}),
     }
 
 

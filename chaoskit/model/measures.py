@@ -14,7 +14,7 @@ from typing import Literal
 
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Operation, Outcome
-from chaoskit.model.topology import LedgerState
+from chaoskit.model.topology import Evidence, LedgerState
 
 FEWEST_OPERATIONS = 5
 """A share of fewer operations says nothing: one failure of four is already 25 %."""
@@ -43,8 +43,8 @@ def is_served(operation: Operation) -> bool:
     outcome = operation.outcome
     if outcome is not Outcome.FAIL:
         return outcome is Outcome.OK
-    status = operation.attempts[-1].status
-    return 400 <= status < 500 and status not in _NOT_A_REFUSAL
+    # Any attempt: of a payment that was sent twice at once, one may be refused and the other one turned away.
+    return any(400 <= one.status < 500 and one.status not in _NOT_A_REFUSAL for one in operation.attempts)
 
 
 def journeys(history: History) -> tuple[str, ...]:
@@ -86,13 +86,13 @@ def due(history: History, journey: str, during: During = "run") -> tuple[Operati
         for o in history.operations
         if o.journey == journey
         and from_ns <= o.due_ns < to_ns
-        and (o.due_ns < young_ns or o.attempts[-1].end_ns is not None)
+        and (o.due_ns < young_ns or o.ended_ns is not None)
         and (injected_ns is None or o.due_ns < injected_ns - UNDER_WAY_NS or _ended_by(o, injected_ns))
     )
 
 
 def _ended_by(operation: Operation, at_ns: int) -> bool:
-    end_ns = operation.attempts[-1].end_ns
+    end_ns = operation.ended_ns
     return end_ns is not None and end_ns <= at_ns
 
 
@@ -204,17 +204,25 @@ def amount_of(legs: Mapping[str, int]) -> int:
     return sum(amount for amount in legs.values() if amount > 0)
 
 
-def settled_ledger(history: History) -> LedgerState:
+ALL_EVIDENCE = frozenset(Evidence)
+
+
+def settled_ledger(history: History, *, needs: frozenset[Evidence] = ALL_EVIDENCE) -> LedgerState:
     """The final ledger, when nothing could still change it. Raises `NotExercised`, naming what is missing, otherwise.
 
     Without the fence and two equal reads, an operation may take effect after the reading: whatever one says of it would be a guess.
+    A claim about what is there already, for which *needs* names neither, does not ask for fence and closed keys of a ledger that
+    by its own word has none.
     """
     final = history.final
     if final is None:
         raise NotExercised("the final ledger was not read")
     if final.error:
         raise NotExercised(f"the end of the run did not succeed: {final.error}")
-    if final.open_transactions is None:
+    lacks = final.first.lacks if final.first else frozenset[Evidence]()
+    if missing := [one.value for one in Evidence if one in needs & lacks and one is not Evidence.CLOSED_KEYS]:
+        raise NotExercised(f"the ledger does not show {' and '.join(missing)}, so nothing was proven")
+    if final.open_transactions is None and Evidence.FENCE not in lacks:
         raise NotExercised("nobody looked whether transactions were still open when the ledger was read")
     if final.open_transactions:
         raise NotExercised(f"transactions were still open when the ledger was read: {final.open_transactions}")
@@ -222,11 +230,21 @@ def settled_ledger(history: History) -> LedgerState:
         raise NotExercised("the final ledger was not read twice")
     if final.first is not final.second and final.first != final.second:
         raise NotExercised("the two final reads of the ledger differ: something still changed it")
-    unsettled = sum(1 for o in money_operations(history) if o.outcome is Outcome.INFO and o.key not in final.settled)
+    is_closing = Evidence.CLOSED_KEYS not in lacks
+    unsettled = _unsettled(history, final.settled) if is_closing or Evidence.CLOSED_KEYS in needs else 0
     if unsettled:
         what = "1 operation without an answer was" if unsettled == 1 else f"{unsettled:,} operations without an answer were"
-        raise NotExercised(f"{what} never settled and may still take effect")
+        raise NotExercised(f"{what} never settled and may still take effect" + ("" if is_closing else ": it closes no keys"))
     return final.first
+
+
+def _unsettled(history: History, settled: Mapping[str, str]) -> int:
+    """How many operations without an answer were never settled; counted once, since every money check asks."""
+    known = history.memo.get("unsettled")
+    if not isinstance(known, int):
+        known = sum(1 for o in money_operations(history) if o.outcome is Outcome.INFO and o.key not in settled)
+        history.memo["unsettled"] = known
+    return known
 
 
 def lost(history: History) -> tuple[Operation, ...]:
@@ -235,7 +253,7 @@ def lost(history: History) -> tuple[Operation, ...]:
     An acknowledgement is an ok answer, or `applied` when the key was settled at the end. Judged per intent: an effect under another
     of its keys counts. Raises `NotExercised` like `settled_ledger`.
     """
-    posted = {posting.key for posting in settled_ledger(history).postings}
+    posted = settled_ledger(history, needs=frozenset({Evidence.KEYS})).applied_keys
     settled = history.final.settled if history.final else {}
     applied: set[str] = set()
     acknowledged: dict[str, Operation] = {}

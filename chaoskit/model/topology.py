@@ -5,6 +5,7 @@ A value: it names services, ports, links, groups and journeys, and starts nothin
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,28 +132,54 @@ class GroupSpec:
     """How long it may take, after its members answer, until one takes writes and another confirms them."""
 
 
+class Evidence(enum.StrEnum):
+    """What a ledger may show. A check that needs what a ledger lacks proves nothing, and names it in these words."""
+
+    KEYS = "what became of each key"
+    """By the keys of its postings, or by what it says of a key that it is asked about."""
+    BALANCES = "balances of accounts"
+    POSTINGS = "postings"
+    POSTING_KEYS = "keys of postings"
+    VERSIONS = "versions of postings"
+    ACCOUNT_VERSIONS = "versions of accounts"
+    BALANCES_AFTER = "balances after postings"
+    CLOSED_KEYS = "closed keys"
+    """Whether a key without an effect can be closed, so that nothing comes under it any more."""
+    FENCE = "whether transactions are open"
+
+
 class Ledger(Protocol):
-    """Reads the final state of the money. All calls block and raise `NotReady` when the ledger cannot be read in time."""
+    """Reads the final state of the money. What a ledger cannot show it names in what it reads; none of it is ever guessed.
+
+    All calls block. They raise `NotReady` when the ledger cannot be read in time, `UnreadableLedger` when what it gives makes no
+    sense. Each may be called again. `chaoskit.testing.LedgerContract` holds a ledger to this.
+    """
 
     def settle(self, keys: tuple[str, ...], *, timeout_s: float) -> Mapping[str, str]:
         """Make every key definite: a key that has no effect yet gets a tombstone, so that a late arrival is refused.
 
-        Returns for each key `applied`, `refused` or `tombstone`.
+        Returns for each key `applied`, `refused` or `tombstone`. A key that may still have an effect later is left out.
         """
 
-    def open_transactions(self, *, timeout_s: float) -> int:
-        """Transactions of the bank's services that are still open on the primary: 0 is the fence."""
+    def open_transactions(self, *, timeout_s: float) -> int | None:
+        """Transactions of the services that are still open on the primary: 0 is the fence. None when nobody can tell."""
 
-    def read(self, *, timeout_s: float) -> LedgerState:
-        """Accounts, postings and keys in one snapshot, from the current primary."""
+    def read(self, keys: tuple[str, ...] = (), *, timeout_s: float) -> LedgerState:
+        """Accounts and postings in one snapshot, from the current primary.
+
+        *keys* are all that customers sent, for a ledger that can only be asked about one key after the other.
+        """
 
     def digests(self, *, timeout_s: float) -> Mapping[str, str]:
-        """A digest of the same state on each member that answers, for the comparison with the other node."""
+        """A digest of the same state on each member that answers, for the comparison with the other node; {} without copies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """One account as the ledger shows it, in minor units. `lowest` is the lowest balance allowed, None for no limit."""
+    """One account as the ledger shows it, in minor units. `lowest` is the lowest balance allowed, None for no limit.
+
+    `balance` and `version` are 0 where the ledger lacks them.
+    """
 
     account: str
     kind: str
@@ -164,7 +191,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """One leg of one transaction: `amount` is signed, `version` is the account's version after it, from 1 without gaps."""
+    """One leg of one transaction: `amount` is signed, `version` is the account's version after it, from 1 without gaps.
+
+    `key` is "" and `version` and `balance_after` are 0 where the ledger lacks them.
+    """
 
     transaction: str
     key: str
@@ -176,11 +206,21 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerState:
-    """A snapshot of the whole ledger."""
+    """A snapshot of the whole ledger. `lacks` is what it cannot show; the fields for that are empty and mean nothing."""
 
     read_from: str
     accounts: tuple[AccountState, ...]
     postings: tuple[Posting, ...]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What it says of each key that it was asked about (`applied`, `refused`, `tombstone`, `absent`), where postings have none."""
+    lacks: frozenset[Evidence] = frozenset()
+
+    @property
+    def applied_keys(self) -> set[str]:
+        """The keys that have an effect."""
+        if Evidence.POSTING_KEYS in self.lacks:
+            return {key for key, state in self.keys.items() if state == "applied"}
+        return {posting.key for posting in self.postings}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +253,8 @@ class Topology:
     entry: tuple[str, str]
     journeys: str
     journey_names: tuple[str, ...]
+    habit_names: tuple[str, ...] = ()
+    """What its customers can be asked to do besides (`chaoskit.model.journey.Habit`): those that any of the journeys heeds."""
     option_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each option with its allowed values; an empty tuple allows any text."""
     ledger: Callable[[Callable[[str, str], tuple[str, int]]], Ledger] | None = None

@@ -305,8 +305,9 @@ class FakeLedger:
         assert timeout_s > 0
         return self.open
 
-    def read(self, *, timeout_s: float) -> LedgerState:
+    def read(self, keys: tuple[str, ...] = (), *, timeout_s: float) -> LedgerState:
         assert timeout_s > 0
+        del keys
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
 
     def digests(self, *, timeout_s: float) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import TOLD, Books, judged, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
 from chaoskit.model.errors import NotExercised
@@ -29,7 +29,7 @@ class AckDurable:
     name: ClassVar[str] = "ack-durable"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=TOLD)
 
     def _judge(self, books: Books) -> Finding:
         acknowledged = {measures.intent_of(o) for o in books.operations if o.outcome is Outcome.OK}

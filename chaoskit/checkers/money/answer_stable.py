@@ -8,13 +8,17 @@ from typing import ClassVar
 
 from chaoskit.checkers.money.books import Books, effect, judged, ruling
 from chaoskit.checkers.wording import counted
-from chaoskit.model.errors import NotExercised
+from chaoskit.model.errors import NotAsked
 from chaoskit.model.history import Attempt, History, Operation, Outcome
-from chaoskit.model.topology import Posting
+from chaoskit.model.topology import Evidence, Posting
 from chaoskit.model.verdict import Finding
 
 NOT_PART_OF_IT = frozenset({"served_by"})
 """Who carried an answer may change from one time to the next; what it says may not."""
+
+
+COMPARED = frozenset({Evidence.POSTINGS, Evidence.POSTING_KEYS, Evidence.VERSIONS, Evidence.BALANCES_AFTER})
+"""What a ledger must show for an answer to be compared with a posting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +36,16 @@ class AnswerStable:
     """
 
     name: ClassVar[str] = "answer-stable"
+    if_any: bool = False
+    """Whether a load without any is fine. `money` sets it."""
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=frozenset(), if_any=self.if_any)
 
     def _judge(self, books: Books) -> Finding:
-        booked = {(posting.key, posting.account, posting.version): posting for posting in books.ledger.postings}
+        is_comparable = not COMPARED & books.ledger.lacks
+        postings = books.ledger.postings if is_comparable else ()
+        booked = {(posting.key, posting.account, posting.version): posting for posting in postings}
         wrong: list[str] = []
         repeated = compared = 0
         for operations in books.asked.values():
@@ -51,7 +59,7 @@ class AnswerStable:
                     if posting.balance_after != attempt.result["balance"]:
                         wrong.append(_not_so(books, operation, attempt, posting))
         if not repeated and not compared:
-            raise NotExercised("no key was answered twice and no answer names a version of the ledger, so nothing was proven")
+            raise NotAsked("no key was answered twice and no answer names a version of the ledger, so nothing was proven")
         return ruling(
             self.name,
             wrong=wrong,

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, Transaction, effect, judged, require_postings, ruling
+from chaoskit.checkers.money.books import BOOKED, TOLD, Books, Transaction, effect, judged, require, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
 from chaoskit.model.history import History, Operation
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
 
@@ -29,10 +30,11 @@ class AtMostOnce:
     name: ClassVar[str] = "at-most-once"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=TOLD)
 
     def _judge(self, books: Books) -> Finding:
-        require_postings(books)
+        if Evidence.POSTINGS not in books.ledger.lacks:
+            require_postings(books)
         applied: dict[str, int] = defaultdict(int)
         wanted: dict[str, Operation] = {}
         for transaction in books.transactions:
@@ -40,7 +42,15 @@ class AtMostOnce:
                 intent = measures.intent_of(operation)
                 applied[intent] += _times(transaction, effect(operation))
                 wanted.setdefault(intent, operation)
+        if Evidence.POSTING_KEYS in books.ledger.lacks:
+            for key in books.ledger.applied_keys:
+                for operation in books.asked.get(key, ())[:1]:
+                    applied[measures.intent_of(operation)] += 1
+                    wanted.setdefault(measures.intent_of(operation), operation)
         twice = {intent: times for intent, times in applied.items() if times > 1}
+        if not twice:
+            # Two keys of one intent convict; that no single key moved money twice is seen only where it was moved.
+            require(books, *BOOKED)
         extra = {intent: measures.amount_of(wanted[intent].legs) * (times - 1) for intent, times in twice.items()}
         amount = sum(extra.values())
         return ruling(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.money.books import FINAL, Books, judged, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
 
@@ -24,7 +25,7 @@ class BalanceIsLedger:
     name: ClassVar[str] = "balance-is-ledger"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=FINAL | {Evidence.BALANCES, Evidence.POSTINGS})
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)

@@ -8,15 +8,24 @@ from __future__ import annotations
 import gc
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from chaoskit.checkers.wording import MOST_EVIDENCE, proves_nothing
+from chaoskit.checkers.wording import MOST_EVIDENCE, counted, proves_nothing
 from chaoskit.model import measures
-from chaoskit.model.errors import NotExercised
+from chaoskit.model.errors import NotAsked, NotExercised
 from chaoskit.model.history import History, Operation
-from chaoskit.model.topology import LedgerState, Posting
+from chaoskit.model.measures import ALL_EVIDENCE
+from chaoskit.model.topology import Evidence, LedgerState, Posting
 from chaoskit.model.verdict import Finding, Result
+
+TOLD = frozenset({Evidence.KEYS})
+"""For claims that something is there, or that there is what was refused."""
+FINAL = frozenset({Evidence.CLOSED_KEYS, Evidence.FENCE})
+"""What shows that nothing comes any more: for claims that something is not there."""
+BOOKED = FINAL | {Evidence.POSTINGS, Evidence.POSTING_KEYS}
+ORDERED = BOOKED | {Evidence.VERSIONS}
+LOOKED_AT = ORDERED | {Evidence.BALANCES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +68,27 @@ class Books:
         return f"{amount} from {givers} to {takers} ({operation.journey}, key {operation.key}, {told})"
 
 
-def judged(name: str, history: History, judge: Callable[[Books], Finding]) -> tuple[Finding, ...]:
-    """What *judge* says of the books; INCONCLUSIVE with the reason when they cannot be opened or hold nothing to judge."""
+def judged(
+    name: str,
+    history: History,
+    judge: Callable[[Books], Finding],
+    *,
+    needs: frozenset[Evidence] = ALL_EVIDENCE,
+    if_any: bool = False,
+) -> tuple[Finding, ...]:
+    """What *judge* says of the books; INCONCLUSIVE with the reason when they cannot be opened or hold nothing to judge.
+
+    *needs* is the evidence without which it can say nothing: all there is, unless it says that less will do. With *if_any*, a load
+    that asked for nothing of the kind is no reason against the run.
+    """
     # Millions of small objects and no cycle among them: the collector would go over them again and again, a fifth of the time.
     was_collecting = gc.isenabled()
     gc.disable()
     try:
-        return (judge(open_books(history)),)
+        return (judge(open_books(history, needs=needs)),)
     except NotExercised as reason:
-        return (proves_nothing(name, str(reason), safety=True),)
+        finding = proves_nothing(name, str(reason), safety=True)
+        return (replace(finding, is_absent=if_any and isinstance(reason, NotAsked)),)
     finally:
         if was_collecting:
             gc.enable()
@@ -98,21 +119,47 @@ def require_postings(books: Books) -> None:
         raise NotExercised("the ledger holds no postings, so nothing was proven")
 
 
-def open_books(history: History) -> Books:
-    """The books of *history*; they are kept with it, since every money check opens the same ones. Raises `NotExercised`."""
-    known = history.memo.get("books")
+def gaps(history: History) -> str:
+    """Why operations, or lines of a cash machine, may be missing from the record; "" when all are there."""
+    if not history.complete:
+        return "the run has no trailer: operations may be missing from the record"
+    if history.load is None:
+        return "the load has no trailer: operations may be missing from the record"
+    if history.torn_lines:
+        return f"{counted(history.torn_lines, 'line')} of the record cannot be read: operations may be missing from it"
+    return ""
+
+
+def open_books(history: History, *, needs: frozenset[Evidence] = ALL_EVIDENCE) -> Books:
+    """The books of *history*; they are kept with it, since every money check opens the same ones. Raises `NotExercised`.
+
+    So it does for a ledger that lacks something of what *needs* names.
+    """
+    opened = f"books that show {', '.join(sorted(needs))}"
+    known = history.memo.get(opened)
     if isinstance(known, Books):
         return known
-    ledger = measures.settled_ledger(history)
-    if history.opening is None:
+    ledger = measures.settled_ledger(history, needs=needs)
+    if history.opening is None and (Evidence.BALANCES in needs or Evidence.BALANCES not in ledger.lacks):
         raise NotExercised("the opening balances are missing, so there is nothing to compare the ledger with")
+    known = history.memo.get("books")
+    history.memo[opened] = books = known if isinstance(known, Books) else _books(history, ledger)
+    return books
+
+
+def require(books: Books, *needs: Evidence) -> None:
+    """Raises `NotExercised` when the ledger lacks something that is needed for what comes now."""
+    open_books(books.history, needs=frozenset(needs))
+
+
+def _books(history: History, ledger: LedgerState) -> Books:
     operations = measures.money_operations(history)
     if not operations:
         raise NotExercised("no operation was to move money, so nothing was proven")
     books = Books(
         history=history,
         ledger=ledger,
-        opening=history.opening,
+        opening=history.opening or {},
         operations=operations,
         asked=_asked(history),
         transactions=_transactions(ledger),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.money.books import FINAL, Books, judged, require_postings, ruling
 from chaoskit.checkers.wording import counted
+from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
 
@@ -26,10 +28,13 @@ class Conserved:
     name: ClassVar[str] = "conserved"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=FINAL | {Evidence.BALANCES})
 
     def _judge(self, books: Books) -> Finding:
-        require_postings(books)
+        if Evidence.POSTINGS not in books.ledger.lacks:
+            require_postings(books)
+        elif all(books.opening.get(state.account) == state.balance for state in books.ledger.accounts):
+            raise NotExercised("no account holds more or less than at the beginning, so nothing was proven")
         before, after = sum(books.opening.values()), sum(state.balance for state in books.ledger.accounts)
         gone = books.opening.keys() - {state.account for state in books.ledger.accounts}
         wrong = [f"account {account} with {books.money(books.opening[account])} is not in the ledger" for account in sorted(gone)]

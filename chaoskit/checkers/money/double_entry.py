@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
+from chaoskit.checkers.money.books import FINAL, Books, effect, judged, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
 
@@ -25,7 +26,7 @@ class DoubleEntry:
     name: ClassVar[str] = "double-entry"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=FINAL | {Evidence.POSTINGS})
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)

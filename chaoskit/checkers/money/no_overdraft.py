@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.money.books import FINAL, Books, judged, require, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
 
@@ -27,10 +28,14 @@ class NoOverdraft:
     name: ClassVar[str] = "no-overdraft"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=FINAL | {Evidence.BALANCES})
 
     def _judge(self, books: Books) -> Finding:
-        require_postings(books)
+        # Without an order of the postings, only where an account ended up is known.
+        ways = FINAL | {Evidence.POSTINGS, Evidence.VERSIONS}
+        is_followed = not ways & books.ledger.lacks
+        if is_followed:
+            require_postings(books)
         limited = [state for state in books.ledger.accounts if state.lowest is not None]
         if not limited:
             raise NotExercised("no account has a lowest balance, so nothing was proven")
@@ -38,11 +43,13 @@ class NoOverdraft:
         wrong = {}
         for state in limited:
             lowest = state.lowest or 0
-            amounts = (posting.amount for posting in books.by_account[state.account])
-            least = min(state.balance, *accumulate(amounts, initial=books.opening.get(state.account, 0)))
+            way = [books.opening.get(state.account, 0), *(posting.amount for posting in books.by_account[state.account])]
+            least = min(state.balance, *accumulate(way)) if is_followed else state.balance
             if least < lowest:
                 below[state.account] = lowest - least
                 wrong[state.account] = f"account {state.account} was at {books.money(least)}, lowest allowed {books.money(lowest)}"
+        if not wrong:
+            require(books, *ways)
         return ruling(
             self.name,
             wrong=[wrong[account] for account in sorted(below, key=lambda account: -below[account])],

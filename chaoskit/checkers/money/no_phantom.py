@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, require_postings, ruling
+from chaoskit.checkers.money.books import BOOKED, Books, effect, gaps, judged, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import History, Operation
@@ -28,10 +28,11 @@ class NoPhantom:
     name: ClassVar[str] = "no-phantom"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=BOOKED)
 
     def _judge(self, books: Books) -> Finding:
-        _require_whole_record(books.history)
+        if missing := gaps(books.history):
+            raise NotExercised(missing)
         require_postings(books)
         wrong = []
         for transaction in books.transactions:
@@ -61,12 +62,3 @@ def _not_asked(books: Books, key: str, operations: Sequence[Operation]) -> str:
     if operations:
         return f"but was asked for {books.says(operations[0])}"
     return f"under key {key!r}, which no customer sent"
-
-
-def _require_whole_record(history: History) -> None:
-    if not history.complete:
-        raise NotExercised("the run has no trailer: operations may be missing from the record")
-    if history.load is None:
-        raise NotExercised("the load has no trailer: operations may be missing from the record")
-    if history.torn_lines:
-        raise NotExercised(f"{counted(history.torn_lines, 'line')} of the record cannot be read: operations may be missing from it")

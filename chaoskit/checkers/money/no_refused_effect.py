@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, effect, judged, ruling
+from chaoskit.checkers.money.books import TOLD, Books, effect, judged, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History, Operation, Outcome
 from chaoskit.model.verdict import Finding
@@ -28,11 +28,11 @@ class NoRefusedEffect:
     name: ClassVar[str] = "no-refused-effect"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=TOLD)
 
     def _judge(self, books: Books) -> Finding:
         settled = books.history.final.settled if books.history.final else {}
-        posted = {posting.key for posting in books.ledger.postings}
+        posted = books.ledger.applied_keys
         refused = 0
         wrong = []
         for key, operations in books.asked.items():

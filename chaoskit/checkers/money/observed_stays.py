@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import LOOKED_AT, Books, judged, ruling
 from chaoskit.checkers.money.read_window import require_looks, why
 from chaoskit.checkers.money.reads import Fault, reads
 from chaoskit.checkers.money.timeline import timeline
@@ -32,9 +32,11 @@ class ObservedStays:
     """
 
     name: ClassVar[str] = "observed-stays"
+    if_any: bool = False
+    """Whether a load without any is fine. `money` sets it."""
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=LOOKED_AT, if_any=self.if_any)
 
     def _judge(self, books: Books) -> Finding:
         line = timeline(books)

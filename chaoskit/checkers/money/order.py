@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
+from chaoskit.checkers.money.books import ORDERED, Books, judged, require_postings, ruling
 from chaoskit.checkers.money.orders import of_payments, told
 from chaoskit.checkers.money.serial import Contradiction
 from chaoskit.checkers.money.timeline import timeline
@@ -31,7 +31,7 @@ class Order:
     name: ClassVar[str] = "order"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=ORDERED)
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)

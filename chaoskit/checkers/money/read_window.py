@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import LOOKED_AT, Books, judged, ruling
 from chaoskit.checkers.money.orders import look
 from chaoskit.checkers.money.reads import Fault, Misplaced, reads
-from chaoskit.checkers.money.timeline import Timeline, timeline
+from chaoskit.checkers.money.timeline import Timeline, nobody_looked, timeline
 from chaoskit.checkers.wording import counted
-from chaoskit.model.errors import NotExercised
+from chaoskit.model.errors import NotAsked, NotExercised
 from chaoskit.model.history import History
 from chaoskit.model.verdict import Finding
 
@@ -31,9 +31,11 @@ class ReadWindow:
     """
 
     name: ClassVar[str] = "read-window"
+    if_any: bool = False
+    """Whether a load without any is fine. `money` sets it."""
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=LOOKED_AT, if_any=self.if_any)
 
     def _judge(self, books: Books) -> Finding:
         line = timeline(books)
@@ -60,7 +62,9 @@ def require_looks(line: Timeline) -> int:
     """How many looks can be judged. Raises `NotExercised` when there is none."""
     found = reads(line)
     if not line.sights:
-        raise NotExercised("nobody looked at a balance: let the load look at some, or name single checks in place of money")
+        if nobody_looked(line):
+            raise NotAsked("nobody looked at a balance")
+        raise NotExercised("no answer showed an account of the ledger and its balance")
     if not found.placed and not found.misplaced:
         raise NotExercised("every account that was looked at has a broken history, so no look can be judged")
     return len(found.placed) + len(found.misplaced)

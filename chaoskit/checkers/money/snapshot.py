@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import LOOKED_AT, Books, judged, ruling
 from chaoskit.checkers.money.orders import of_all, of_payments, told
 from chaoskit.checkers.money.read_window import require_looks
 from chaoskit.checkers.money.serial import Contradiction
@@ -31,9 +31,11 @@ class Snapshot:
     """
 
     name: ClassVar[str] = "snapshot"
+    if_any: bool = False
+    """Whether a load without any is fine. `money` sets it."""
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=LOOKED_AT, if_any=self.if_any)
 
     def _judge(self, books: Books) -> Finding:
         line = timeline(books)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import Books, judged, ruling
+from chaoskit.checkers.money.books import LOOKED_AT, Books, judged, ruling
 from chaoskit.checkers.money.read_window import why
 from chaoskit.checkers.money.reads import Fault, reads
 from chaoskit.checkers.money.timeline import timeline
@@ -36,7 +36,7 @@ class Staleness:
     served_by: str = ""
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=LOOKED_AT)
 
     def _judge(self, books: Books) -> Finding:
         line = timeline(books)

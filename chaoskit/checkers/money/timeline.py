@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from chaoskit.checkers.money.books import Books, Transaction
 from chaoskit.model.history import Attempt, Operation, Outcome
+from chaoskit.model.topology import Evidence
 
 NEVER = 1 << 63
 """Later than any time in ns, for what nobody was told."""
@@ -75,6 +76,17 @@ def timeline(books: Books) -> Timeline:
     return made
 
 
+def nobody_looked(line: Timeline) -> bool:
+    """Whether the load had no look-up at all. One that was never answered, or with another account's name, would have been one."""
+    was_answered: dict[str, bool] = defaultdict(bool)
+    for operation in line.books.history.operations:
+        if not (operation.key or operation.legs):
+            was_answered[operation.journey] |= operation.outcome is Outcome.OK
+            if _sights(operation):
+                return False
+    return all(was_answered.values())
+
+
 def _effects(books: Books) -> list[Effect]:
     times: dict[str, int] = defaultdict(int)
     for transaction in books.transactions:
@@ -108,14 +120,15 @@ def _chains(books: Books) -> dict[str, Chain]:
     for index, transaction in enumerate(books.transactions):
         for posting in transaction.postings:
             rows[posting.account].append((posting.version, index, posting.amount, posting.balance_after))
-    return {account: _chain(books.opening.get(account, 0), found) for account, found in rows.items()}
+    follows = Evidence.BALANCES_AFTER not in books.ledger.lacks
+    return {account: _chain(books.opening.get(account, 0), found, follows=follows) for account, found in rows.items()}
 
 
-def _chain(opening: int, rows: list[tuple[int, int, int, int]]) -> Chain:
+def _chain(opening: int, rows: list[tuple[int, int, int, int]], *, follows: bool) -> Chain:
     rows.sort()
     versions = list(map(itemgetter(0), rows))
     balances = list(accumulate(map(itemgetter(2), rows), initial=opening))
-    is_whole = versions == list(range(1, len(rows) + 1)) and balances[1:] == list(map(itemgetter(3), rows))
+    is_whole = versions == list(range(1, len(rows) + 1)) and (not follows or balances[1:] == list(map(itemgetter(3), rows)))
     return Chain(versions=versions, effects=list(map(itemgetter(1), rows)), balances=balances, is_whole=is_whole)
 
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 from chaoskit.checkers.money.books import Books, judged, require_postings, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model.history import History
-from chaoskit.model.topology import Posting
+from chaoskit.model.measures import ALL_EVIDENCE
+from chaoskit.model.topology import Evidence, Posting
 from chaoskit.model.verdict import Finding
 
 
@@ -27,7 +28,7 @@ class VersionChain:
     name: ClassVar[str] = "version-chain"
 
     def check(self, history: History) -> tuple[Finding, ...]:
-        return judged(self.name, history, self._judge)
+        return judged(self.name, history, self._judge, needs=ALL_EVIDENCE - {Evidence.KEYS, Evidence.POSTING_KEYS})
 
     def _judge(self, books: Books) -> Finding:
         require_postings(books)

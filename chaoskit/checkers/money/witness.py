@@ -20,7 +20,7 @@ def witness(history: History) -> dict[str, object]:
     were settled at the end. Times are seconds into the load. Pure. Raises `NotExercised` when no money check is violated.
     """
     finding = _first(history)
-    books = open_books(history)
+    books = open_books(history, needs=frozenset())
     says = finding.evidence[0]
     known = books.asked.keys() | {posting.key for posting in books.ledger.postings}
     keys = [key for key in _named(says, r"""key ['"]?(\S+?)['"]?[,);: ]""") if key in known]
