@@ -26,7 +26,9 @@ from chaoskit.machine import Machine
 from chaoskit.model.errors import CannotInject, ChaoskitError, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import Event, History
+from chaoskit.model.journey import Habit
 from chaoskit.model.protocols import Checker, Environment, Fault, Load, LoadControl, Progress, Sign
+from chaoskit.model.topology import Topology
 from chaoskit.model.verdict import Result, Verdict
 from chaoskit.registry import Registry
 from chaoskit.wiring import Given, Request
@@ -109,13 +111,23 @@ class Chaos:
         options: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         seed: int | None = None,
+        entry: str = "",
     ) -> Verdict:
         """Run an experiment, or the document at a path, to its verdict, whatever that is; `check` raises unless it passed.
 
         On *environment*, or the one that was given to `Chaos`: it is up, and stays up. Without either, the experiment's own is
-        started and taken down. Blocks for as long as the experiment takes. Raises `InvalidDocument`, `UsageError`, `Unsupported`
-        and `MissingPart` before anything is started, and KeyboardInterrupt after all is healed.
+        started and taken down. *entry* is the id of one entry of the document's matrix; `entries` gives them all.
+        Blocks for as long as the experiment takes. Raises `InvalidDocument`, `UsageError`, `Unsupported` and `MissingPart` before
+        anything is started, and KeyboardInterrupt after all is healed.
         """
+        used = environment or self._environment
+        for word, is_given in {"on": on is not None, "options": bool(options), "entry": bool(entry)}.items():
+            if is_given and isinstance(experiment, Experiment):
+                raise UsageError(
+                    f"chaos.run: {word}=… chooses in a document, and an Experiment says itself what it is; leave it out"
+                )
+            if is_given and used is not None and word != "entry":
+                raise UsageError(f"chaos.run: {word}=… chooses what is started, and {_is_up(used)}; leave it out")
         request = Request(
             path=Path(experiment.source or self._title) if isinstance(experiment, Experiment) else Path(experiment),
             seed=self._seed if seed is None else seed,
@@ -123,20 +135,19 @@ class Chaos:
             on=on,
             options=options or {},
             variables=variables or {},
+            entry=entry,
             allow=self._allow,
-            lock=self._lock,
         )
         read = experiment if isinstance(experiment, Experiment) else wiring.read(request, self._registry)
-        used = environment or self._environment
-        if used is not None and read.environment.fixture and not read.environment.use:
-            from chaoskit import documents
-
-            read = documents.bind(read, used.topology, registry=self._registry, variables=variables)
+        if environment is None and (own := self._environment_of(read)) is not None:
+            used = own
+        if used is not None:
+            read = self._held_together(read, used, variables)
         self._take(used)
         # One that was built in Python has no command of its own.
         reproduce = self._reproduce or ("" if read.source else f"run {self._title or read.title!r} again")
         verdict, folder = wiring.carry_out(
-            request,
+            replace(request, lock=self._lock_of(used)),
             read,
             self._registry,
             seed=request.with_seed(),
@@ -150,6 +161,16 @@ class Chaos:
             raise KeyboardInterrupt  # everything is healed; whoever pressed it wants more than this run to end
         return verdict
 
+    def entries(self, path: str | os.PathLike[str], *, variables: Mapping[str, str] | None = None) -> tuple[str, ...]:
+        """The id of every entry of the matrix of the document at *path*, in its order, each of them for `run`.
+
+        That is ("",) for a document without a matrix, which `run` takes, too. Raises `InvalidDocument`.
+        """
+        from chaoskit import documents
+
+        experiments = documents.expand(Path(path), registry=self._registry, variables=variables)
+        return tuple(experiment.entry for experiment in experiments)
+
     def check(self, verdict: Verdict) -> Verdict:
         """Returns a verdict of this object that is PASSED. Raises `NotPassed` for any other one, `HarnessFailed` for ERROR."""
         folder = next((path for one, path in self._verdicts if one is verdict), Path())
@@ -161,13 +182,19 @@ class Chaos:
 
     @contextlib.contextmanager
     def load(
-        self, *, arrivals_per_s: float, mix: Mapping[str, float], at_most_s: float = 600.0, seed: int | None = None
+        self,
+        *,
+        arrivals_per_s: float,
+        mix: Mapping[str, float],
+        at_most_s: float = 600.0,
+        seed: int | None = None,
+        habits: Mapping[Habit, float] | None = None,
     ) -> Iterator[LoadControl]:
         """Let customers in for the length of the block: the first part of a run by hand, which `verify` judges.
 
-        *mix* weighs the journeys of the environment. At the end of the block, or after *at_most_s*, no more customers come; those
-        who are there may finish, what is injected is healed, and the books are read. An error of the block ends the run as ABORTED,
-        and is raised.
+        *mix* weighs the journeys of the environment, *habits* say which share of the customers has which one, at most one each. At
+        the end of the block, or after *at_most_s*, no more customers come; those who are there may finish, what is injected is
+        healed, and the books are read. An error of the block ends the run as ABORTED, and is raised.
         """
         environment = self._needed()
         if self._by_hand is not None:
@@ -175,11 +202,12 @@ class Chaos:
         if unknown := sorted(set(mix) - set(environment.topology.journey_names)):
             known = ", ".join(environment.topology.journey_names) or "none: declare them where the environment is declared"
             raise UsageError(f"chaos.load: {', '.join(unknown)} is not a journey of the {environment.topology.name} ({known})")
+        _check_habits(habits or {}, environment.topology)
         self._take(environment)
         experiment = Experiment(
             title=self._title or "a run by hand",
             environment=EnvironmentChoice(use=environment.topology.name, on=environment.name),
-            load=LoadShape(arrivals_per_s=arrivals_per_s, duration_s=at_most_s, mix=mix),
+            load=LoadShape(arrivals_per_s=arrivals_per_s, duration_s=at_most_s, mix=mix, habits=habits or {}),
             document=f"{BY_HAND}; the same again: {self._reproduce or self._title}\n",
         )
         request = Request(
@@ -187,7 +215,7 @@ class Chaos:
             seed=self._seed if seed is None else seed,
             runs=self._runs,
             allow=self._allow,
-            lock=self._lock,
+            lock=self._lock_of(environment),
         )
         number = random.randrange(1, 1_000_000) if request.seed is None else request.seed
         by_hand = _ByHand(experiment, seed=number, reproduce=self._reproduce or f"run {shlex.quote(self._title)} again")
@@ -266,6 +294,29 @@ class Chaos:
             if error is None:  # a block that has failed by itself need not have come to its verdict
                 raise
 
+    def _held_together(self, read: Experiment, used: Environment, variables: Mapping[str, str] | None) -> Experiment:
+        """The experiment, which is about *used*: that is up, so nothing of it can be chosen any more. Raises `UsageError`."""
+        choice = read.environment
+        if choice.fixture and not choice.use:
+            from chaoskit import documents
+
+            return documents.bind(read, used.topology, registry=self._registry, variables=variables)
+        if not read.source:
+            return read
+        name, wanted = used.topology.name, self._registry.topology(choice.use).name
+        if wanted != name:
+            raise UsageError(
+                f"{read.source}: environment: the document is about {wanted!r}, and the environment that it would run on "
+                f"is {name!r}; give it the right one"
+            )
+        if choice.on not in (None, used.name):
+            raise UsageError(f"{read.source}: environment.on: {choice.on!r} is asked for, and {_is_up(used)}; leave it out")
+        if choice.options:
+            raise UsageError(
+                f"{read.source}: environment.options: {', '.join(choice.options)} is asked for, and {_is_up(used)}; leave it out"
+            )
+        return read
+
     def _judged(self, by_hand: _ByHand, checks: tuple[Checker, ...]) -> Verdict:
         assert by_hand.folder is not None
         experiment = replace(by_hand.experiment, expect=checks, faults=tuple(by_hand.injections))
@@ -290,8 +341,19 @@ class Chaos:
             )
         BOOKS_READ.add(environment)
 
+    def _environment_of(self, read: Experiment) -> Environment | None:  # noqa: ARG002 - for whoever can get fixtures
+        """The environment that the document of *read* itself names, where it names what is up; None where nobody can give that."""
+        return None
+
+    def _lock_of(self, environment: Environment | None) -> str:  # noqa: ARG002 - for whoever knows whose it is
+        return self._lock
+
     def _load(self) -> Load | None:
         return None if self._new_load is None else self._new_load()
+
+
+def _is_up(environment: Environment) -> str:
+    return f"environment {environment.topology.name!r} is up already (on {environment.name})"
 
 
 class _ByHand:
@@ -355,6 +417,17 @@ class _ByHand:
         finally:
             live.heal(name)
             live.wait_healed(name)
+
+
+def _check_habits(habits: Mapping[Habit, float], topology: Topology) -> None:
+    """Raises `UsageError` for habits that nobody would have, or that more customers would have than come."""
+    if unknown := sorted(set(habits) - set(topology.habit_names)):
+        known = ", ".join(topology.habit_names) or "none: declare them where the environment is declared"
+        raise UsageError(f"chaos.load: {', '.join(unknown)} is not a habit that journeys of the {topology.name} heed ({known})")
+    if wrong := [f"{name} {share!r}" for name, share in habits.items() if not 0 < share <= 1]:
+        raise UsageError(f"chaos.load: {', '.join(wrong)}; expected shares above 0 and up to 1")
+    if sum(habits.values()) > 1 + 1e-9:
+        raise UsageError(f"chaos.load: the shares of habits come to {sum(habits.values()):g}; expected at most 1, one habit each")
 
 
 class _Silent:

@@ -254,7 +254,7 @@ def chaos(
 
     A verdict that is not PASSED and that was not given to `chaos.check` fails the test, and so does a load without `chaos.verify`.
     """
-    with session_of(request.config).bound(request.node, chaos_environment, chaos_arguments) as bound:
+    with session_of(request.config).bound(request, chaos_environment, chaos_arguments) as bound:
         yield bound
 
 

@@ -22,6 +22,7 @@ from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, 
 from chaoskit.model.history import Outcome
 from chaoskit.model.topology import LedgerState
 from chaoskit.model.verdict import Result
+from chaoskit.registry import Registry
 from chaoskit.testing import FakeEnvironment, FakeLedger, FakeLoad, FixedChecker, NoFault
 
 PASSES = FixedChecker()
@@ -192,6 +193,100 @@ expect: [{check: availability, journey: visit, at_least: 1%}]
             chaos.run(document)
         document.write_text(text)
         assert chaos.check(chaos.run(document)).result is Result.PASSED
+
+
+DOCUMENT = """\
+chaoskit: 1
+title: the fake survives
+environment: {use: "chaoskit.testing:fake_topology"}
+load: {arrivals_per_s: 100, duration: 600ms, mix: {visit: 1}}
+faults: [{fault: kill, service: back, at: 200ms, for: 200ms}]
+expect: [{check: availability, journey: visit, at_least: 1%}]
+"""
+SWEEP = DOCUMENT + "matrix: {faults.0.service: [back, front]}\n"
+
+
+@pytest.fixture
+def document(tmp_path):
+    """Writes a document and gives its path; the pairs say what is different in it."""
+
+    def write(text=DOCUMENT, *changes):
+        for old, new in changes:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        path = tmp_path / "fake.chaos.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_an_entry_of_a_matrix_is_run_by_its_id(new, environment, document):
+    with new(environment) as chaos:
+        assert chaos.entries(document(SWEEP)) == ("service=back", "service=front")
+        for entry in chaos.entries(document(SWEEP)):
+            chaos.check(chaos.run(document(SWEEP), entry=entry))
+    assert [verdict.title for verdict, _ in chaos.verdicts] == [f"the fake survives [service={name}]" for name in ("back", "front")]
+    assert chaos.verdicts[1][0].reproduce.endswith("--entry service=front")
+
+
+def test_a_document_without_a_matrix_has_one_entry(new, environment, document):
+    with new(environment) as chaos:
+        for entry in chaos.entries(document()):
+            assert chaos.check(chaos.run(document(), entry=entry)).title == "the fake survives"
+
+
+def test_variables_of_a_document_are_given_to_both(new, environment, document):
+    path = document(SWEEP, ("[back, front]", '["${WHO}"]'))
+    with new(environment) as chaos:
+        (entry,) = chaos.entries(path, variables={"WHO": "back"})
+        assert entry == "service=back"
+        chaos.check(chaos.run(path, entry=entry, variables={"WHO": "back"}))
+
+
+def test_a_matrix_without_an_entry_names_them_all_and_starts_nothing(new, environment, document, tmp_path):
+    path = document(SWEEP)
+    chaos = new(environment)
+    with pytest.raises(InvalidDocument) as ambiguous:
+        chaos.run(path)
+    assert str(ambiguous.value) == (
+        f"{path}:7:9: matrix: there are 2 entries (service=back, service=front); "
+        "choose one by its id: chaos.run(…, entry='service=back'), and chaos.entries(…) gives all of them"
+    )
+    with pytest.raises(
+        InvalidDocument, match=r"entry: 'service=bakc' is not an entry of the matrix .*Did you mean 'service=back'\?"
+    ):
+        chaos.run(path, entry="service=bakc")
+    with pytest.raises(InvalidDocument, match="the document has no matrix, so it has no entries; leave it out"):
+        chaos.run(document(), entry="service=back")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_long_matrix_is_not_listed_to_its_end(new, environment, document):
+    path = document(SWEEP, ("faults.0.service: [back, front]", f"load.arrivals_per_s: [{', '.join(map(str, range(1, 101)))}]"))
+    with pytest.raises(InvalidDocument, match=r"there are 100 entries \(arrivals_per_s=1, .*, arrivals_per_s=20 and 80 more\)"):
+        new(environment).run(path)
+
+
+def test_what_cannot_be_chosen_any_more_is_refused(new, environment, document, tmp_path):
+    """An environment that is up has its place and its options: what is said of them else would say nothing."""
+    chaos = new(environment)
+    for words in ({"on": "process"}, {"options": {"colour": "blue"}}, {"entry": "service=back"}):
+        with pytest.raises(UsageError, match=rf"chaos.run: {next(iter(words))}=… chooses .* an Experiment says"):
+            chaos.run(experiment(), **words)
+    for words in ({"on": "process"}, {"options": {"colour": "blue"}}):
+        with pytest.raises(UsageError, match=rf"chaos.run: {next(iter(words))}=… .* environment 'fake' is up already"):
+            chaos.run(document(), **words)
+    fake = '{use: "chaoskit.testing:fake_topology"}'
+    bank = (("visit: 1", "transfer: 1"), ("service: back", "service: core"), ("visit,", "transfer,"))
+    with pytest.raises(UsageError, match=r"fake\.chaos\.yaml: environment: the document is about 'bank', .* is 'fake'"):
+        chaos.run(document(DOCUMENT, (fake, "bank"), *bank))
+    like_the_bank = new(FakeEnvironment(Registry().topology("bank")))
+    for key, value in ("on", "process"), ("options", "{defect: none}"):
+        path = document(DOCUMENT, (fake, f"{{use: bank, {key}: {value}}}"), *bank)
+        with pytest.raises(UsageError, match=rf"fake\.chaos\.yaml: environment.{key}: .* environment 'bank' is up already"):
+            like_the_bank.run(path)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_verdict_is_returned_and_check_raises_it(new, environment):

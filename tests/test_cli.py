@@ -69,7 +69,7 @@ def test_a_dry_run_prints_the_schedule_of_every_entry_of_a_matrix(sweep, capsys)
 
 def test_an_unknown_entry_is_one_clear_error(sweep, tmp_path, capsys):
     assert main(["run", sweep, "--entry", "for=7s,defect=none", "--runs", str(tmp_path / "runs")]) == 2
-    assert "--entry: 'for=7s,defect=none' is not an entry of the matrix (for=5s,defect=no-idempotency, " in capsys.readouterr().err
+    assert "entry: 'for=7s,defect=none' is not an entry of the matrix (for=5s,defect=no-idempotency, " in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

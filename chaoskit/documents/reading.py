@@ -35,6 +35,9 @@ LARGEST_FILE = 1 << 20
 """The reference experiments have about 2 KiB; what is larger than 1 MiB is some other file."""
 
 DOCUMENT = {
+LISTED = 20
+"""Entries of a matrix that a message names: there may be hundreds."""
+
     "chaoskit": "1, the version of the format",
     "title": "one line of text",
     "reason": "text: why this is tried, in plain language",
@@ -152,10 +155,14 @@ def read_text(
     ids = [experiment.entry for experiment in experiments]
     if matrix is None:
         message = "the document has no matrix, so it has no entries; leave it out"
-        raise InvalidDocument((Problem(message=message, file=file, where=f"--entry {entry}"),))
+        raise InvalidDocument((Problem(message=message, file=file, where=f"entry {entry}"),))
     if entry:
-        raise InvalidDocument((Problem(message=not_one_of(entry, ids, what="an entry of the matrix"), file=file, where="--entry"),))
-    message = f"there are {len(ids)} entries ({', '.join(ids)}); choose one with --entry, or expand them all"
+        raise InvalidDocument((Problem(message=not_one_of(entry, ids, what="an entry of the matrix"), file=file, where="entry"),))
+    more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
+    message = (
+        f"there are {len(ids)} entries ({', '.join(ids[:LISTED])}{more}); "
+        f"choose one by its id: chaos.run(…, entry={ids[0]!r}), and chaos.entries(…) gives all of them"
+    )
     raise InvalidDocument((Problem(message=message, file=file, line=matrix.line, column=matrix.column, where="matrix"),))
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chaoskit.chaos import Chaos, NotPassed
-from chaoskit.model.errors import MissingEngine
+from chaoskit.model.errors import MissingEngine, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event, History
 from chaoskit.model.protocols import Checker, Environment
@@ -27,10 +27,20 @@ LOG = logging.getLogger("chaoskit")
 class BoundChaos(Chaos):
     """A `Chaos` that knows its test. Made by the fixture `chaos`; the test leaves closing it to the fixture."""
 
-    def __init__(self, item: pytest.Item, interrupts: Interrupts, environment: Environment | None, **arguments: object) -> None:
+    def __init__(
+        self,
+        request: pytest.FixtureRequest,
+        environment: Environment | None,
+        *,
+        interrupts: Interrupts,
+        lock_of: Callable[[Environment | None], str],
+        **arguments: object,
+    ) -> None:
         super().__init__(environment, observe=self._observed, progress=_Logged(), **arguments)  # type: ignore[arg-type]
-        self._item = item
+        self._request = request
+        self._item: pytest.Item = request.node
         self._interrupts = interrupts
+        self._lock_by = lock_of
         self._told = 0
         self._checked: list[Verdict] = []
 
@@ -43,10 +53,11 @@ class BoundChaos(Chaos):
         options: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         seed: int | None = None,
+        entry: str = "",
     ) -> Verdict:
         """As `Chaos.run`. Raises `MissingEngine` besides, and KeyboardInterrupt when the session was asked to end meanwhile."""
         try:
-            verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed)
+            verdict = super().run(experiment, environment, on=on, options=options, variables=variables, seed=seed, entry=entry)
         except KeyboardInterrupt:
             self._tell()
             self._interrupts.check()  # raised again with the signal's name, where a signal it was
@@ -87,6 +98,24 @@ class BoundChaos(Chaos):
                         "pytest.raises(chaoskit.NotPassed) where it is the one that is wanted."
                     )
                     raise
+
+    def _environment_of(self, read: Experiment) -> Environment | None:
+        name = read.environment.fixture
+        if not name:
+            return None
+        try:
+            found: Environment = self._request.getfixturevalue(name)
+        except pytest.FixtureLookupError as error:
+            if error.argname != name:
+                raise  # it is there, and asks in vain for another one
+            raise UsageError(
+                f"{read.source}: environment.fixture: there is no fixture {name!r} for {self._item.nodeid}; "
+                "expected one that gives an environment which is up (pytest --fixtures lists those that there are)"
+            ) from error
+        return found
+
+    def _lock_of(self, environment: Environment | None) -> str:
+        return self._lock or self._lock_by(environment)
 
     def _tell(self) -> None:
         """Put verdicts that are new on the test's report, and tell them to who listens."""

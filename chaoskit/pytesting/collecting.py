@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit import documents
-from chaoskit.model.errors import InvalidDocument, Problem, UsageError
+from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.protocols import Environment
 from chaoskit.pytest_plugin import SETTINGS_KEY, SUFFIX, session_of
@@ -114,22 +114,10 @@ def _call(experiment: Experiment, fixture: str) -> Callable[..., None]:
 
     def run(request: pytest.FixtureRequest, chaos_arguments: Mapping[str, object], **given: Environment) -> None:
         environment = given[fixture] if fixture else None
-        if environment is not None and experiment.environment.use:
-            _hold_together(experiment, fixture, environment)
-        with session_of(request.config).bound(request.node, environment, chaos_arguments) as chaos:
+        with session_of(request.config).bound(request, environment, chaos_arguments) as chaos:
             chaos.check(chaos.run(experiment, environment))
 
     names = ["request", "chaos_arguments", *([fixture] if fixture else [])]
     parameters = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return run
-
-
-def _hold_together(experiment: Experiment, fixture: str, environment: Environment) -> None:
-    """The fixture that the settings name must give what the document is about. Raises `UsageError`."""
-    wanted, found = Registry().topology(experiment.environment.use).name, environment.topology.name
-    if wanted != found:
-        raise UsageError(
-            f"{experiment.source}: environment: the document is about {wanted!r}, and the fixture {fixture!r} (chaos_environment) "
-            f"gives {found!r}; name the right fixture in the document, environment: {{fixture: …}}"
-        )

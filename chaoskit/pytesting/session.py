@@ -53,8 +53,11 @@ class ChaosSession:
             self._interrupts.release()
 
     @contextlib.contextmanager
-    def bound(self, item: pytest.Item, environment: Environment | None, arguments: Mapping[str, object]) -> Iterator[BoundChaos]:
+    def bound(
+        self, request: pytest.FixtureRequest, environment: Environment | None, arguments: Mapping[str, object]
+    ) -> Iterator[BoundChaos]:
         """A `Chaos` for one test."""
+        item: pytest.Item = request.node
         seed = self._seed(item)
         given = {
             "runs": self._settings.runs,
@@ -62,11 +65,10 @@ class ChaosSession:
             "seed": seed,
             "reproduce": f"pytest {shlex.quote(item.nodeid)} --chaos-seed {seed}",
             "allow": self._settings.allow,
-            "lock": self._lock(environment),
         }
         self._interrupts.hold()
         try:
-            chaos = BoundChaos(item, self._interrupts, environment, **{**given, **arguments})
+            chaos = BoundChaos(request, environment, interrupts=self._interrupts, lock_of=self._lock, **{**given, **arguments})
             item.stash[BOUND_KEY] = chaos
             try:
                 yield chaos

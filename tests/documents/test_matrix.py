@@ -331,8 +331,12 @@ def test_one_entry_is_chosen_by_its_id(read, valid):
 @pytest.mark.parametrize(
     "entry, expected",
     [
-        ("", "shop.chaos.yaml:24:9: matrix: there are 2 entries (for=5s, for=9s); choose one with --entry, or expand them all"),
-        ("for=6s", "shop.chaos.yaml: --entry: 'for=6s' is not an entry of the matrix (for=5s, for=9s). Did you mean 'for=9s'?"),
+        (
+            "",
+            "shop.chaos.yaml:24:9: matrix: there are 2 entries (for=5s, for=9s); "
+            "choose one by its id: chaos.run(…, entry='for=5s'), and chaos.entries(…) gives all of them",
+        ),
+        ("for=6s", "shop.chaos.yaml: entry: 'for=6s' is not an entry of the matrix (for=5s, for=9s). Did you mean 'for=9s'?"),
     ],
 )
 def test_a_reader_of_one_experiment_must_choose(read, valid, entry, expected):
@@ -344,7 +348,7 @@ def test_a_reader_of_one_experiment_must_choose(read, valid, entry, expected):
 def test_an_entry_of_nothing_is_a_mistake(read, valid):
     with pytest.raises(InvalidDocument) as caught:
         read(valid, entry="for=5s")
-    assert str(caught.value) == "shop.chaos.yaml: --entry for=5s: the document has no matrix, so it has no entries; leave it out"
+    assert str(caught.value) == "shop.chaos.yaml: entry for=5s: the document has no matrix, so it has no entries; leave it out"
 
 
 @pytest.mark.parametrize(

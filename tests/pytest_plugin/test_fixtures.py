@@ -187,3 +187,56 @@ def test_user_fixtures_may_give_an_environment_that_is_up(suite):
             by_hand(chaos, PASSES)
     """)
     suite.run().assert_outcomes(passed=1)
+
+
+OTHER = """
+
+@environment_fixture()
+def other():
+    environment = Logged()
+    environment.log('other')
+    return environment
+"""
+
+
+def test_a_document_that_a_test_runs_takes_the_fixture_that_it_names(suite, document):
+    """Also when `chaos` is bound to another one, and without being asked for by the test; an argument goes before both."""
+    with (suite.path / "conftest.py").open("a") as file:
+        file.write(OTHER)
+    suite.write("x.yaml", document.replace('{use: "chaoskit.testing:fake_topology"}', "{fixture: other}"))
+    suite.tests("""
+        def test_named(chaos):
+            chaos.check(chaos.run("x.yaml"))
+
+        def test_given(chaos, payments):
+            chaos.check(chaos.run("x.yaml", payments))
+    """)
+    suite.run().assert_outcomes(passed=2)
+    assert suite.log == ["up", "other", "up", "down", "down", "up", "down"]
+
+
+def test_a_fixture_that_a_document_of_a_test_names_in_vain_is_told_with_the_document(suite, document):
+    suite.write("x.yaml", document.replace('{use: "chaoskit.testing:fake_topology"}', "{fixture: othr}"))
+    suite.tests("""
+        def test_it(chaos):
+            chaos.run("x.yaml")
+    """)
+    result = suite.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["x.yaml: environment.fixture: there is no fixture 'othr' for test_it.py::test_it; expected *"])
+    assert not (suite.path / "runs").exists()
+
+
+def test_entries_of_a_matrix_are_run_by_their_ids(suite, document):
+    suite.write("x.yaml", document + "matrix: {faults.0.for: [50ms, 100ms]}\n")
+    suite.tests("""
+        def test_all(chaos):
+            for entry in chaos.entries("x.yaml"):
+                chaos.check(chaos.run("x.yaml", entry=entry))
+
+        def test_forgets_to_choose(chaos):
+            chaos.run("x.yaml")
+    """)
+    result = suite.run()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["x.yaml:9:9: matrix: there are 2 entries (for=50ms, for=100ms); choose one by its id: *"])

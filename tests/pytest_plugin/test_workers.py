@@ -56,31 +56,45 @@ def test_workers_have_environments_and_locks_of_their_own(suite, document):
     assert properties["x"]["chaos_verdict"] == "passed"
 
 
-def test_an_environment_that_others_may_use_is_not_run_on_twice_at_once(suite):
+@pytest.mark.parametrize("how", ["bound", "given"])
+def test_an_environment_that_others_may_use_is_not_run_on_twice_at_once(suite, document, how):
     """It has no id of its own and no fixture of ours has made it, so it may be one and the same thing for both workers."""
-    suite.tests("""
+    suite.write("x.yaml", document)
+    suite.write("pytest.ini", (suite.path / "pytest.ini").read_text().replace("chaos_environment = payments", ""))
+    suite.tests(f"""
         import time
         from pathlib import Path
         from chaoskit.testing import FakeEnvironment
 
         @pytest.fixture(scope="session")
-        def chaos_environment():
+        def theirs():
             return FakeEnvironment()
 
+        @pytest.fixture
+        def chaos_environment(theirs):
+            return theirs if {how == "bound"} else None
+
+        class Waits(NoFault):
+            def inject(self, stage, aim):
+                Path("inside").touch()
+                deadline = time.monotonic() + 40
+                while not Path("refused").exists() and time.monotonic() < deadline:
+                    time.sleep(0.02)
+
         @pytest.mark.parametrize("n", ["a", "b"])
-        def test_it(chaos, n):
+        def test_it(chaos, theirs, n):
+            from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
+            experiment = Experiment(
+                title="shared", environment=EnvironmentChoice(use="fake"), expect=(PASSES,),
+                load=LoadShape(arrivals_per_s=100, duration_s=0.3, mix={{"visit": 1}}), faults=(Injection(fault=Waits(), at_s=0.0),),
+            )
             try:
-                with chaos.load(arrivals_per_s=100, mix={"visit": 1}):
-                    Path("inside").touch()
-                    deadline = time.monotonic() + 40
-                    while not Path("refused").exists() and time.monotonic() < deadline:
-                        time.sleep(0.02)
-                    while len(chaos.history().operations) < 3:
-                        time.sleep(0.01)
+                verdict = chaos.run(experiment, None if {how == "bound"} else theirs)
             except chaoskit.model.errors.UsageError:
                 Path("refused").touch()
                 raise
-            chaos.verify(PASSES)
+            with pytest.raises(chaoskit.NotPassed):
+                chaos.check(verdict)  # the fault has no effect
     """)
     result = suite.run_apart("-n", "2")
     result.assert_outcomes(passed=1, errors=1)

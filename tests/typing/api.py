@@ -110,9 +110,10 @@ def from_documents(path: Path, environment: Environment) -> list[str]:
 # Without pytest.
 
 
-def script(environment: Environment, runs: Path) -> int:
-    with Chaos(environment, runs=runs, seed=7, registry=registry, allow=("production",)) as chaos:
-        verdict = chaos.run(by_hand(), on="process", options={"size": "large"})
+def script(runs: Path) -> int:
+    with Chaos(runs=runs, seed=7, registry=registry, allow=("production",)) as chaos:
+        verdict = chaos.run("shop.chaos.yaml", on="process", options={"size": "large"}, entry="for=5s")
+        assert_type(chaos.entries("shop.chaos.yaml", variables={"RATE": "5/s"}), tuple[str, ...])
         assert_type(verdict, Verdict)
         try:
             chaos.check(verdict)
