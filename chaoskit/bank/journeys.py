@@ -1,17 +1,22 @@
 """What the bank's customers do: log in, look at a balance, pay, draw cash. Loaded in the load's own process.
 
 A customer who gets no clear answer asks again with the same key, as the bank's app would; one who was clearly refused does not.
+Some have a habit besides (`chaoskit.model.journey.Habit`), as often as the document says.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from chaoskit.bank.customers import CLEARING, VAULT, Customer, customers
+from chaoskit.bank.cash_machine import CashMachine, Draw
+from chaoskit.bank.customers import CLEARING, Customer, customers
 from chaoskit.bank.options import bank_options
+from chaoskit.bank.services.parts import part
 from chaoskit.model.history import Outcome
-from chaoskit.model.journey import Answer, Journey, Visit, Wanted
+from chaoskit.model.journey import Answer, Habit, Journey, Visit, Wanted
 
 # As long as a phone's app waits; the gateway gives up half a second earlier, so that its answer is still heard.
 ATTEMPT_LIMIT_S = 2.0
@@ -24,19 +29,26 @@ AMOUNTS = (1_000, 60_000)
 # A fifth of the transfers go to other banks; no public split for the country was found, and this keeps the rail busy but not in
 # the way.
 OTHER_BANK_SHARE = 0.2
+# Who asks again late does so after this. Longer than any retry above, and than a short-lived key lives; short enough for the answer
+# to come while the load still waits for the last ones (six seconds).
+LATE_S = 4.0
+# What another payment under a used key asks for more than the first one: any other amount would do.
+OTHER_BY = 1_000
 
 
 JOURNEY_NAMES = ("login", "balance", "transfer", "withdraw")
+HABIT_NAMES = tuple(habit.value for habit in Habit)
+"""All that there are; whoever only looks has none of them."""
 
 
 def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
-    bank_options(options)
-    return App(customers(seed)).journeys()
+    machine = part(CashMachine, defect=bank_options(options).defect)
+    return App(customers(seed), machine=machine()).journeys()
 
 
 class App:
-    """The bank's app on everybody's phone. The pauses are those before a second and a third call."""
+    """The bank's app on everybody's phone. The pauses are those before a second and a third call, and before a late one."""
 
     def __init__(
         self,
@@ -44,10 +56,14 @@ class App:
         *,
         pauses_s: tuple[float, ...] = PAUSES_S,
         read_pauses_s: tuple[float, ...] = READ_PAUSES_S,
+        late_s: float = LATE_S,
+        machine: CashMachine | None = None,
     ) -> None:
         self._people = people
         self._pauses_s = pauses_s
         self._read_pauses_s = read_pauses_s
+        self._late_s = late_s
+        self._machine = machine or CashMachine()
         self._accounts = tuple(account for customer in people for account in customer.accounts)
 
     def journeys(self) -> Mapping[str, Journey]:
@@ -55,16 +71,15 @@ class App:
 
     async def log_in(self, visit: Visit) -> None:
         customer = visit.random.choice(self._people)
-        answer = await _insist(
-            visit, visit.operation(), "POST", "/login", body=_credentials(customer), pauses_s=self._read_pauses_s
-        )
+        login = _Call("POST", "/login", body=_credentials(customer))
+        answer = await _insist(visit, login.of(visit.operation()), pauses_s=self._read_pauses_s)
         _remember(visit, customer, answer)
 
     async def read_balance(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         headers = await self._signed_in(visit, customer)
-        operation = visit.operation(session=customer.name)
-        await _insist(visit, operation, "GET", f"/accounts/{account}", headers=headers, pauses_s=self._read_pauses_s)
+        look = _Call("GET", f"/accounts/{account}", headers=headers)
+        await _insist(visit, look.of(visit.operation(session=customer.name)), pauses_s=self._read_pauses_s)
 
     async def transfer(self, visit: Visit) -> None:
         customer, payer = self._choose(visit)
@@ -82,19 +97,45 @@ class App:
     async def withdraw(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         amount = visit.random.randrange(*AMOUNTS)
-        legs = {account: -amount, VAULT: amount}
-        await self._pay(visit, customer, "/withdrawals", body={"account": account, "amount": amount}, legs=legs)
+        headers = await self._signed_in(visit, customer)
+        await self._machine.serve(visit, Draw(customer=customer.name, account=account, amount=amount, headers=headers))
 
     def _choose(self, visit: Visit) -> tuple[Customer, str]:
         customer = visit.random.choice(self._people)
         return customer, visit.random.choice(customer.accounts)
 
+    def habit_of(self, visit: Visit) -> Habit | None:
+        """What this customer does besides asking once and waiting."""
+        return visit.habit
+
     async def _pay(
         self, visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]
     ) -> None:
-        headers = {**await self._signed_in(visit, customer), "Idempotency-Key": visit.intent}
-        operation = visit.operation(legs=legs, key=visit.intent, session=customer.name)
-        await _insist(visit, operation, "POST", path, body=body, headers=headers, pauses_s=self._pauses_s)
+        headers = await self._signed_in(visit, customer)
+        payment = _Payment(visit, session=customer.name, call=_Call("POST", path, body=body, headers=headers), legs=legs)
+        habit = self.habit_of(visit)
+        if habit is Habit.NEW_KEY:
+            await _insist(visit, payment.ask_with_new_keys, pauses_s=self._pauses_s)
+            return
+        ask = payment.under(visit.intent)
+        if habit is None:
+            await _insist(visit, ask, pauses_s=self._pauses_s)
+            return
+        async with asyncio.TaskGroup() as calls:
+            asked = calls.create_task(_insist(visit, ask, pauses_s=self._pauses_s))
+            match habit:
+                case Habit.DOUBLE_TAP:
+                    calls.create_task(ask(habit))
+                case Habit.OTHER_BODY:
+                    # At once with the first one, or after its answer: a bank may notice the one and not the other.
+                    if visit.random.random() < 0.5:
+                        await asked
+                    other = payment.over(OTHER_BY, intent=f"{visit.intent}-other")
+                    calls.create_task(other.under(visit.intent)(habit))
+                case Habit.LATE_RETRY:
+                    if (await asked).outcome is not Outcome.FAIL:  # who was refused has nothing to ask about
+                        await asyncio.sleep(self._late_s)
+                        await ask(habit)
 
     async def _signed_in(self, visit: Visit, customer: Customer) -> dict[str, str]:
         """The headers of a signed-in customer; the app keeps its token.
@@ -112,23 +153,66 @@ class App:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-async def _insist(
-    visit: Visit,
-    operation: Wanted,
-    method: str,
-    path: str,
-    *,
-    body: Mapping[str, object] | None = None,
-    headers: Mapping[str, str] | None = None,
-    pauses_s: tuple[float, ...],
-) -> Answer:
+Ask = Callable[[Habit | None], Coroutine[object, object, Answer]]
+"""Makes one attempt, and says for which habit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call on the wire, which may be made again."""
+
+    method: str
+    path: str
+    body: Mapping[str, object] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, operation: Wanted) -> Ask:
+        async def ask(habit: Habit | None) -> Answer:
+            return await operation.attempt(
+                self.method, self.path, body=self.body, headers=self.headers, timeout_s=ATTEMPT_LIMIT_S, habit=habit
+            )
+
+        return ask
+
+
+@dataclass(frozen=True, slots=True)
+class _Payment:
+    """What a customer wants to pay, before it has a key."""
+
+    visit: Visit
+    session: str
+    call: _Call
+    legs: Mapping[str, int]
+    intent: str = ""
+    keys: Iterator[int] = field(default_factory=itertools.count)
+
+    def under(self, key: str) -> Ask:
+        """Begin to ask for it under this key."""
+        operation = self.visit.operation(legs=self.legs, key=key, session=self.session, intent=self.intent)
+        return replace(self.call, headers={**self.call.headers, "Idempotency-Key": key}).of(operation)
+
+    def over(self, more: int, *, intent: str) -> _Payment:
+        """A payment of the same customer to the same payee, over *more* than this one."""
+        assert self.call.body is not None, "a payment has a body"
+        legs = {account: amount + (more if amount > 0 else -more) for account, amount in self.legs.items()}
+        call = replace(self.call, body={**self.call.body, "amount": max(legs.values())})
+        return replace(self, call=call, legs=legs, intent=intent)
+
+    async def ask_with_new_keys(self, habit: Habit | None) -> Answer:
+        """Ask under a key of its own each time."""
+        number = next(self.keys)
+        key = f"{self.visit.intent}-{number}" if number else self.visit.intent
+        return await self.under(key)(Habit.NEW_KEY if number else habit)
+
+
+async def _insist(visit: Visit, ask: Ask, *, pauses_s: tuple[float, ...]) -> Answer:
     """Ask, and ask again while it is not clear what happened."""
     is_unclear = False
     answer: Answer | None = None
     for pause_s in (0.0, *pauses_s):
         if answer is not None:
             await asyncio.sleep(pause_s * visit.random.uniform(0.5, 1.5))
-        answer = await operation.attempt(method, path, body=body, headers=headers, timeout_s=ATTEMPT_LIMIT_S)
+        answer = await ask(None)
         is_unclear = is_unclear or answer.outcome is Outcome.INFO
         # 503 without effect says nothing of the call before it, which may have paid: then it is still worth asking.
         is_settled = answer.outcome is Outcome.OK or (answer.outcome is Outcome.FAIL and answer.status != 503)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 
 from chaoskit.bank import customers, ledger_db
-from chaoskit.bank.journeys import JOURNEY_NAMES
+from chaoskit.bank.journeys import HABIT_NAMES, JOURNEY_NAMES
 from chaoskit.bank.options import OPTION_NAMES, bank_options
 from chaoskit.model.topology import Command, Currency, Ledger, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
 
@@ -42,6 +42,7 @@ def topology() -> Topology:
         entry=("gateway", HTTP),
         journeys="chaoskit.bank.journeys:journeys",
         journey_names=JOURNEY_NAMES,
+        habit_names=HABIT_NAMES,
         option_names=OPTION_NAMES,
         ledger=_ledger,
         opening=customers.opening,

@@ -24,6 +24,7 @@ from chaoskit.documents.secrets import SecretValues
 from chaoskit.documents.tree import SECRET, Items, Node, Pairs, Problems, Scalar, Tree, parse, written_out
 from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
+from chaoskit.model.journey import Habit
 from chaoskit.model.secrets import Secrets, without_url_passwords
 from chaoskit.model.topology import Topology
 from chaoskit.model.units import Unit
@@ -34,10 +35,10 @@ VERSION = 1
 LARGEST_FILE = 1 << 20
 """The reference experiments have about 2 KiB; what is larger than 1 MiB is some other file."""
 
-DOCUMENT = {
 LISTED = 20
 """Entries of a matrix that a message names: there may be hundreds."""
 
+DOCUMENT = {
     "chaoskit": "1, the version of the format",
     "title": "one line of text",
     "reason": "text: why this is tried, in plain language",
@@ -65,6 +66,7 @@ LOAD = {
     "duration": "a duration such as 250ms, 5s or 1m30s",
     "mix": "a mapping of journeys to their weights, such as {balance: 5, transfer: 3}",
     "profile": "a name such as steady, or a list of {at: …, times: …}",
+    "habits": "a mapping of habits to the shares of the customers that have them, such as {double-tap: 5%}",
 }
 STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
 MARK = "[A-Za-z_][A-Za-z0-9_]*"
@@ -445,9 +447,11 @@ class _Reader:
         duration_s = self._fields.quantity(given.get("duration"), Unit.DURATION, is_zero_allowed=False)
         mix = self._mix(given.get("mix"), topology)
         steps, profile = self._profile(given.get("profile"), node, duration_s)
+        habits = self._habits(given.get("habits"), topology)
         if rate is None or duration_s is None or mix is None:
             return None, mix, duration_s
-        return LoadShape(arrivals_per_s=rate, duration_s=duration_s, mix=mix, steps=steps, profile=profile), mix, duration_s
+        shape = LoadShape(arrivals_per_s=rate, duration_s=duration_s, mix=mix, steps=steps, profile=profile, habits=habits)
+        return shape, mix, duration_s
 
     def _mix(self, node: Node | None, topology: Topology | None) -> Mapping[str, float] | None:
         pairs = self._fields.pairs(node, LOAD["mix"])
@@ -464,6 +468,24 @@ class _Reader:
             self._fields.problems.add(node, f"no journey has a weight above 0; expected {LOAD['mix']}")
             return None
         return mix
+
+    def _habits(self, node: Node | None, topology: Topology | None) -> Mapping[Habit, float]:
+        habits: dict[Habit, float] = {}
+        for key, value in self._fields.pairs(node, LOAD["habits"]):
+            share = self._fields.quantity(value, Unit.SHARE, is_zero_allowed=False)
+            is_habit = self._fields.one_of(key, key.text, [habit.value for habit in Habit], what="a habit of customers")
+            if is_habit and topology and key.text not in topology.habit_names:
+                heeded = ", ".join(topology.habit_names) or "there is none"
+                what = f"a habit that any journey of environment {topology.name!r} heeds ({heeded})"
+                self._fields.problems.add(key, f"{key.text!r} is not {what}; leave it out, or have a journey ask for `visit.habit`")
+            if is_habit and share is not None:
+                habits[Habit(key.text)] = share
+        if node is not None and sum(habits.values()) > 1 + 1e-9:  # 70% and 30% must not fail by rounding
+            total = f"{sum(habits.values()) * 100:g} %"
+            self._fields.problems.add(
+                node, f"the shares come to {total}; expected at most 100%, as a customer has one habit at most"
+            )
+        return habits
 
     def _profile(self, node: Node | None, load: Node, duration_s: float | None) -> tuple[tuple[Step, ...], str]:
         """The steps and the profile's name; the name is "" for steps that are written out."""

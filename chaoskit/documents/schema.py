@@ -13,6 +13,7 @@ from chaoskit.documents.matrix import MOST_ENTRIES
 from chaoskit.documents.parameters import Parameter, parameters
 from chaoskit.documents.quantities import LARGEST, PATTERNS
 from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, MARK, REQUIRED, STEP, VERSION
+from chaoskit.model.journey import Habit
 from chaoskit.model.units import Kind, Unit
 from chaoskit.registry import Registry, summary
 
@@ -60,6 +61,12 @@ def _properties(registry: Registry) -> dict[str, Schema]:
     profiles: Schema = {
         "anyOf": [{"enum": [*registry.names("profiles")]}, _variable(), {"type": "array", "minItems": 1, "items": step}]
     }
+    habits: Schema = {
+        "type": "object",
+        "minProperties": 1,
+        "properties": {habit.value: _ref("share") for habit in Habit},
+        "additionalProperties": False,
+    }
     load = _object(
         LOAD,
         {
@@ -67,6 +74,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
             "duration": _ref("duration"),
             "mix": {"type": "object", "minProperties": 1, "additionalProperties": _ref("factor")},
             "profile": profiles,
+            "habits": habits,
         },
         required=LOAD_REQUIRED,
     )

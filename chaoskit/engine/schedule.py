@@ -60,4 +60,5 @@ def load_plan(experiment: Experiment, topology: Topology, *, seed: int, url: str
         steps=tuple((step.at_s, step.times) for step in shape.steps),
         history=history,
         secrets=experiment.secrets.values,
+        habits={habit.value: share for habit, share in shape.habits.items()},
     )

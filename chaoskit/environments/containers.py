@@ -40,6 +40,7 @@ from chaoskit.environments.ryuk import without_pulling_ryuk
 from chaoskit.environments.stack import TOXIPROXY, Entry, Stack
 from chaoskit.environments.starting import or_taken_down, wait_ready
 from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, NotReady, Unsupported, UsageError
+from chaoskit.model.journey import Habit
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import POSTGRES_HELLO, Command, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
 
@@ -68,6 +69,7 @@ class _Customers:
     journeys: str
     names: tuple[str, ...]
     entry: tuple[str, int]
+    habits: tuple[Habit, ...]
 
 
 class ContainerEnvironment:
@@ -141,12 +143,15 @@ class ContainerEnvironment:
         self._specs[client, service] = LinkSpec(client=client, service=service, ports=ports)
         return f"{TOXIPROXY}:{self._ports[key]}"
 
-    def customers(self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int]) -> None:
+    def customers(
+        self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int], habits: tuple[Habit, ...] = ()
+    ) -> None:
         """Declare who uses these containers, so that experiments and `Chaos.load` can let customers in.
 
         *journeys* is the reference `module:function` of a function `(options, seed)` that gives a journey
         (`chaoskit.model.journey`) for each of *names*; the load imports it in a process of its own, along this one's path.
-        *entry* is the service and port that they call, by HTTP. Raises `UsageError`.
+        *entry* is the service and port that they call, by HTTP; *habits* are what its journeys heed of `visit.habit`. Raises
+        `UsageError`.
         """
         self._must_be_down(f"customers {journeys!r} were declared")
         if self._customers is not None:
@@ -156,7 +161,7 @@ class ContainerEnvironment:
             raise UsageError(f"customers {journeys!r}: expected module:function, such as 'payments_journeys:journeys'")
         if not names:
             raise UsageError(f"customers {journeys!r}: no names were given; name its journeys, such as names=('pay', 'look')")
-        self._customers = _Customers(journeys=journeys, names=names, entry=entry)
+        self._customers = _Customers(journeys=journeys, names=names, entry=entry, habits=habits)
 
     def __enter__(self) -> Self:
         self.up()
@@ -232,6 +237,7 @@ class ContainerEnvironment:
             entry=(who.entry[0], str(who.entry[1])) if who else ("", ""),
             journeys=who.journeys if who else "",
             journey_names=who.names if who else (),
+            habit_names=tuple(habit.value for habit in who.habits) if who else (),
         )
 
     @property

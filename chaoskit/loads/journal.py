@@ -102,6 +102,8 @@ class Journal:
         key: str,
         legs: Mapping[str, int],
         session: str = "",
+        reverses: str = "",
+        habit: str = "",
     ) -> None:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
         line = f'{{"event":"invoked","operation":{operation},"attempt":{attempt},"start_ns":{start_ns}'
@@ -113,6 +115,10 @@ class Journal:
                 line += f',"legs":{self._encode(legs)}'
             if session:
                 line += f',"session":{self._encode(session)}'
+            if reverses:
+                line += f',"reverses":{self._encode(reverses)}'
+        if habit:
+            line += f',"habit":{_encode(habit)}'
         self._lines.add(line + "}")
 
     def completed(
@@ -137,6 +143,10 @@ class Journal:
         if result:
             line += f',"result":{self._encode(_without_secrets(result))}'
         self._lines.add(line + "}")
+
+    def dispensed(self, *, operation: int, key: str, amount: int, at_ns: int) -> None:
+        line = f'{{"event":"dispensed","operation":{operation},"key":{self._encode(key)},"amount":{amount},"at_ns":{at_ns}}}'
+        self._lines.add(line)
 
     def closed(self, *, operation: int, at_ns: int) -> None:
         self._lines.add(f'{{"event":"closed","operation":{operation},"at_ns":{at_ns}}}')

@@ -19,6 +19,7 @@ from chaoskit.loads.journal import Journal
 from chaoskit.loads.outcome import BY_TROUBLE, Trouble, judge
 from chaoskit.model.errors import UsageError
 from chaoskit.model.history import Outcome
+from chaoskit.model.journey import Habit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,13 @@ class Answer:
 class Engine:
     """What visits share: the connections, the journal, a memory for journeys and the numbering of operations."""
 
-    __slots__ = ("client", "host", "is_ending", "journal", "memory", "operations", "seed")
+    __slots__ = ("client", "habits", "host", "is_ending", "journal", "memory", "operations", "seed")
 
-    def __init__(self, *, client: Client, journal: Journal, seed: int) -> None:
+    def __init__(self, *, client: Client, journal: Journal, seed: int, habits: Mapping[str, float] | None = None) -> None:
         self.client = client
         self.journal = journal
         self.seed = seed
+        self.habits = habits or {}
         self.memory: dict[str, object] = {}
         self.host = client.target.name
         self.operations = 0
@@ -54,7 +56,7 @@ class Engine:
 class Visit:
     """One customer's arrival. `number` is its place in the schedule, the same in every run with the same seed."""
 
-    __slots__ = ("_began_ns", "_due_ns", "_engine", "_operations", "_random", "journey", "number")
+    __slots__ = ("_began_ns", "_due_ns", "_engine", "_operations", "_random", "habit", "journey", "number")
 
     def __init__(self, engine: Engine, *, number: int, journey: str, due_ns: int) -> None:
         self.number = number
@@ -64,6 +66,7 @@ class Visit:
         self._began_ns = time.monotonic_ns()
         self._operations: list[Operation] = []
         self._random: random.Random | None = None
+        self.habit = _habit(engine.habits, f"habit of visit {number} of {engine.seed}") if engine.habits else None
 
     @property
     def random(self) -> random.Random:
@@ -96,7 +99,15 @@ class Visit:
         reply = await self._exchange(method, path, body=body, headers=headers, timeout_s=timeout_s)
         return _answer(reply)[0]
 
-    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "", session: str = "") -> Operation:
+    def operation(
+        self,
+        *,
+        legs: Mapping[str, int] | None = None,
+        key: str = "",
+        session: str = "",
+        intent: str = "",
+        reverses: str = "",
+    ) -> Operation:
         """Begin an operation: something the customer wants once. Nothing is sent or recorded before its first attempt.
 
         The first one of a visit counts from the time the arrival was due, each later one from now.
@@ -105,7 +116,15 @@ class Visit:
         now_ns = time.monotonic_ns()
         due_ns, begun_ns = (now_ns, now_ns) if self._operations else (self._due_ns, self._began_ns)
         operation = Operation(
-            self, number=self._engine.operations, due_ns=due_ns, begun_ns=begun_ns, legs=legs or {}, key=key, session=session
+            self,
+            number=self._engine.operations,
+            due_ns=due_ns,
+            begun_ns=begun_ns,
+            legs=legs or {},
+            key=key,
+            session=session,
+            intent=intent or self.intent,
+            reverses=reverses,
         )
         self._operations.append(operation)
         return operation
@@ -139,10 +158,20 @@ class Visit:
 class Operation:
     """Something the customer wants once, under one key. Made by `Visit.operation`."""
 
-    __slots__ = ("_begun_ns", "_due_ns", "_key", "_legs", "_session", "_visit", "attempts", "number")
+    __slots__ = ("_begun_ns", "_due_ns", "_intent", "_key", "_legs", "_reverses", "_session", "_visit", "attempts", "number")
 
     def __init__(
-        self, visit: Visit, *, number: int, due_ns: int, begun_ns: int, legs: Mapping[str, int], key: str, session: str
+        self,
+        visit: Visit,
+        *,
+        number: int,
+        due_ns: int,
+        begun_ns: int,
+        legs: Mapping[str, int],
+        key: str,
+        session: str,
+        intent: str,
+        reverses: str,
     ) -> None:
         self.number = number
         self.attempts = 0
@@ -152,6 +181,8 @@ class Operation:
         self._legs = legs
         self._key = key
         self._session = session
+        self._intent = intent
+        self._reverses = reverses
 
     async def attempt(
         self,
@@ -161,12 +192,13 @@ class Operation:
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float,
+        habit: Habit | None = None,
     ) -> Answer:
-        """Make one recorded call and say what became of it. Does not raise for a failed call."""
+        """Make one recorded call and say what became of it. Does not raise for a failed call. Several may be under way at once."""
         visit = self._visit
         engine = visit._engine  # noqa: SLF001 -- a visit and its operations are one thing
         request = encode(method, path, host=engine.host, body=body, headers=headers)
-        number = self._invoked(time.monotonic_ns())
+        number = self._invoked(time.monotonic_ns(), habit=habit or "")
         try:
             reply = await engine.client.exchange(request, timeout_s=timeout_s, to_head=method == "HEAD")
         except asyncio.CancelledError:
@@ -189,13 +221,18 @@ class Operation:
         )
         return answer
 
+    def dispensed(self, amount: int) -> None:
+        """Write into the record that a cash machine pays out *amount* for it, in minor units. Call it before the notes are out."""
+        journal = self._visit._engine.journal  # noqa: SLF001 -- a visit and its operations are one thing
+        journal.dispensed(operation=self.number, key=self._key, amount=amount, at_ns=time.monotonic_ns())
+
     def note(self, why: str, *, start_ns: int, end_ns: int) -> None:
         """Record an attempt that sent nothing, and why. For the load only."""
         number = self._invoked(start_ns)
         journal = self._visit._engine.journal  # noqa: SLF001 -- a visit and its operations are one thing
         journal.completed(operation=self.number, attempt=number, end_ns=end_ns, outcome=Outcome.FAIL, why=why)
 
-    def _invoked(self, start_ns: int) -> int:
+    def _invoked(self, start_ns: int, *, habit: str = "") -> int:
         self.attempts += 1
         visit = self._visit
         visit._engine.journal.invoked(  # noqa: SLF001 -- a visit and its operations are one thing
@@ -205,10 +242,12 @@ class Operation:
             journey=visit.journey,
             due_ns=self._due_ns,
             begun_ns=self._begun_ns,
-            intent=visit.intent,
+            intent=self._intent,
             key=self._key,
             legs=self._legs,
             session=self._session,
+            reverses=self._reverses,
+            habit=habit,
         )
         return self.attempts
 
@@ -238,6 +277,16 @@ _METHOD = re.compile(r"[A-Z]+")
 _PATH = re.compile(r"/[!-~]*")
 _HEADER = re.compile(r"[!#-'*+.^-z|~A-Z0-9-]+:[ -~\u00a1-\u00ff]*")
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+
+
+def _habit(habits: Mapping[str, float], chance: str) -> Habit | None:
+    """One of *habits* by its share, or none. Its chance is its own: whoever has none does what they would do without habits."""
+    drawn = random.Random(chance).random()
+    for name in sorted(habits):  # so that the order in which a document names them does not matter
+        drawn -= habits[name]
+        if drawn < 0:
+            return Habit(name)
+    return None
 
 
 def _answer(reply: Reply) -> tuple[Answer, str]:

@@ -50,7 +50,8 @@ class OpenLoop:
         self._reader = _Reader(loop=self._loop_name, errors=self._errors)
         self._reader.start()
         try:
-            self._say({**asdict(plan), "options": dict(plan.options), "mix": dict(plan.mix)})
+            mappings = {"options": dict(plan.options), "mix": dict(plan.mix), "habits": dict(plan.habits)}
+            self._say({**asdict(plan), **mappings})
             self._wait("ready", timeout_s=timeout_s, doing="loading its journeys")
         except LoadFailed:
             self.close()

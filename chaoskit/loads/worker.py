@@ -67,7 +67,9 @@ async def drive(say: _Speaker) -> None:
     lines = Lines(plan.history, on_error=failed.set_result)
     signal.signal(signal.SIGTERM, _leave(lines))
     journeys = load_journeys(plan)
-    engine = Engine(client=Client(plan.url), journal=Journal(lines, secrets=Secrets(plan.secrets)), seed=plan.seed)
+    engine = Engine(
+        client=Client(plan.url), journal=Journal(lines, secrets=Secrets(plan.secrets)), seed=plan.seed, habits=plan.habits
+    )
     dispatcher = Dispatcher(Timetable(plan), visits(engine, journeys))
     # What is there now lives until the end: the collector need not look at it again.
     gc.collect()

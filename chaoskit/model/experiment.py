@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from chaoskit.model.journey import Habit
 from chaoskit.model.policy import Limits
 from chaoskit.model.protocols import Checker, Fault
 from chaoskit.model.secrets import NO_SECRETS, Secrets
@@ -44,6 +45,8 @@ class LoadShape:
     mix: Mapping[str, float]
     steps: tuple[Step, ...] = (Step(at_s=0.0, times=1.0),)
     profile: str = "steady"
+    habits: Mapping[Habit, float] = field(default_factory=dict)
+    """Which share of the customers has which habit, at most one each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,28 @@ async def transfer(visit: Visit) -> None:
 
 from __future__ import annotations
 
+import enum
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from chaoskit.model.history import Outcome
+
+
+class Habit(enum.StrEnum):
+    """What some customers, or their apps, do besides asking once and waiting. A document says how often: `load.habits`.
+
+    What each has to come to in the bank is said in docs/explanation/money.md.
+    """
+
+    DOUBLE_TAP = "double-tap"
+    """Send one payment twice at once, with one key."""
+    OTHER_BODY = "other-body"
+    """Use the key of a payment for another payment. Only one of the two may be accepted."""
+    NEW_KEY = "new-key"
+    """Ask again with a new key when no clear answer came: the broken client. What is wanted once may then happen twice."""
+    LATE_RETRY = "late-retry"
+    """Ask again with the same key when everybody else has forgotten: after the life time of short-lived keys."""
 
 
 class Answer(Protocol):
@@ -38,8 +55,15 @@ class Wanted(Protocol):
         body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float,
+        habit: Habit | None = None,
     ) -> Answer:
-        """Make one recorded call and say what became of it. Does not raise for a failed call."""
+        """Make one recorded call and say what became of it. Does not raise for a failed call.
+
+        Several may be under way at once. *habit* is why it is made, if it is one that no careful client would make.
+        """
+
+    def dispensed(self, amount: int) -> None:
+        """Write into the record that a cash machine pays out *amount* for it, in minor units. Call it before the notes are out."""
 
 
 class Visit(Protocol):
@@ -55,6 +79,10 @@ class Visit(Protocol):
     def intent(self) -> str:
         """A name for what this customer wants: unique in the load, fit for a key."""
 
+    @property
+    def habit(self) -> Habit | None:
+        """What this customer does besides, as often as the document asks for it; None for most. A journey need not heed it."""
+
     async def request(
         self,
         method: str,
@@ -66,10 +94,20 @@ class Visit(Protocol):
     ) -> Answer:
         """Make a call that is not recorded, for preparations only: never for one that moves money."""
 
-    def operation(self, *, legs: Mapping[str, int] | None = None, key: str = "", session: str = "") -> Wanted:
+    def operation(
+        self,
+        *,
+        legs: Mapping[str, int] | None = None,
+        key: str = "",
+        session: str = "",
+        intent: str = "",
+        reverses: str = "",
+    ) -> Wanted:
         """Begin an operation. *legs* is the effect on accounts that it must have if it is accepted, in signed minor units.
 
-        *session* names who asks, for what one customer must see of their own doings; "" when that does not matter.
+        *session* names who asks, for what one customer must see of their own doings; "" when that does not matter. *intent* is
+        what it is for, "" for what the visit is for: operations of one intent may together have one effect. *reverses* is the key
+        of the operation whose effect it is to take back, if there was any.
         """
 
 

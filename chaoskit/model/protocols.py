@@ -204,6 +204,8 @@ class LoadPlan:
     history: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not get into the records."""
+    habits: Mapping[str, float] = field(default_factory=dict)
+    """Which share of the arrivals has which habit; the n-th arrival always has the same one."""
 
 
 class Load(LoadControl, Protocol):

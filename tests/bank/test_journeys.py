@@ -9,6 +9,7 @@ import pytest
 from chaoskit.bank import customers, journeys
 from chaoskit.model.errors import UsageError
 from chaoskit.model.history import Outcome
+from chaoskit.model.journey import Habit
 
 OK, FAIL, INFO = Outcome.OK, Outcome.FAIL, Outcome.INFO
 
@@ -30,32 +31,43 @@ SIGNED_IN = Answer(OK, body={"token": "t"})
 class Visit:
     """Answers recorded calls from a script, and every login with a token."""
 
-    def __init__(self, *script, seed=1, login=SIGNED_IN):
+    def __init__(self, *script, seed=1, login=SIGNED_IN, habit=None):
         self.random = random.Random(seed)
         self.memory = {}
         self.intent = f"i{seed}"
+        self.habit = habit
         self.script = list(script)
         self.login = login
         self.requests = []
         self.calls = []
+        self.habits = []
         self.operations = []
+        self.intents = []
+        self.open = self.most_open = 0
 
     async def request(self, method, path, *, body=None, headers=None, timeout_s):
         self.requests.append((method, path, body))
         return self.login
 
-    def operation(self, *, legs=None, key="", session=""):
+    def operation(self, *, legs=None, key="", session="", intent=""):
         self.operations.append((dict(legs or {}), key))
+        self.intents.append(intent or self.intent)
         return self
 
-    async def attempt(self, method, path, *, body=None, headers=None, timeout_s):
+    async def attempt(self, method, path, *, body=None, headers=None, timeout_s, habit=None):
         self.calls.append((method, path, body, headers))
-        return self.script.pop(0)
+        self.habits.append(habit)
+        answer = self.script.pop(0)
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        await asyncio.sleep(0)  # so that a call that is made at the same time begins before this one has its answer
+        self.open -= 1
+        return answer
 
 
 def play(journey, visit):
     # Pauses of no length: their lengths are not what these tests are about.
-    app = journeys.App(customers.customers(7), pauses_s=(0.0, 0.0), read_pauses_s=(0.0,))
+    app = journeys.App(customers.customers(7), pauses_s=(0.0, 0.0), read_pauses_s=(0.0,), late_s=0.0)
     asyncio.run(app.journeys()[journey](visit))
     return visit
 
@@ -125,6 +137,66 @@ def test_a_customer_who_cannot_log_in_is_on_the_record():
     assert len(visit.requests) == 2
     ((_, _, _, headers),) = visit.calls
     assert "Authorization" not in headers
+
+
+def test_a_double_tap_is_one_payment_sent_twice_at_once():
+    visit = play("transfer", Visit(PAID, PAID, habit=Habit.DOUBLE_TAP))
+    assert (len(visit.operations), visit.most_open, visit.habits) == (1, 2, [None, Habit.DOUBLE_TAP])
+    assert len({str(call) for call in visit.calls}) == 1
+
+
+def test_a_double_tap_without_an_answer_is_asked_for_again_like_any_other():
+    assert play("transfer", Visit(LOST, LOST, PAID, habit=Habit.DOUBLE_TAP)).habits == [None, Habit.DOUBLE_TAP, None]
+
+
+def test_another_body_is_another_payment_under_the_same_key_at_once_or_afterwards():
+    at_once = 0
+    for seed in range(40):
+        visit = play("transfer", Visit(PAID, REFUSED, habit=Habit.OTHER_BODY, seed=seed))
+        (legs, key), (other_legs, other_key) = visit.operations
+        assert key == other_key == visit.calls[0][3]["Idempotency-Key"] == visit.calls[1][3]["Idempotency-Key"]
+        assert visit.intents == [visit.intent, f"{visit.intent}-other"]
+        assert visit.habits == [None, Habit.OTHER_BODY]
+        (_, _, body, _), (_, _, other_body, _) = visit.calls
+        assert body["amount"] == max(legs.values())
+        assert other_body == {**body, "amount": max(other_legs.values())}
+        assert body["amount"] < other_body["amount"]
+        assert (sum(other_legs.values()), other_legs.keys()) == (0, legs.keys())
+        at_once += visit.most_open == 2
+    assert 10 <= at_once <= 30
+
+
+def test_the_broken_client_asks_again_with_new_keys_for_one_intent():
+    visit = play("withdraw", Visit(LOST, LOST, PAID, habit=Habit.NEW_KEY))
+    (legs, _), *_ = visit.operations
+    assert visit.operations == [(legs, "i1"), (legs, "i1-1"), (legs, "i1-2")]
+    assert [call[3]["Idempotency-Key"] for call in visit.calls] == ["i1", "i1-1", "i1-2"]
+    assert set(visit.intents) == {"i1"}
+    assert visit.habits == [None, Habit.NEW_KEY, Habit.NEW_KEY]
+    assert play("withdraw", Visit(PAID, habit=Habit.NEW_KEY)).habits == [None]
+
+
+@pytest.mark.parametrize(
+    "script, habits",
+    [
+        ([PAID, PAID], [None, Habit.LATE_RETRY]),
+        ([LOST, PAID, PAID], [None, None, Habit.LATE_RETRY]),
+        ([LOST, LOST, LOST, PAID], [None, None, None, Habit.LATE_RETRY]),
+        # Who was refused has nothing to ask about.
+        ([REFUSED], [None]),
+        ([SHED], [None]),
+    ],
+)
+def test_a_late_retry_asks_once_more_with_the_same_key(script, habits):
+    visit = play("transfer", Visit(*script, habit=Habit.LATE_RETRY))
+    assert (len(visit.operations), visit.habits) == (1, habits)
+    assert len({str(call) for call in visit.calls}) == 1
+
+
+@pytest.mark.parametrize("habit", Habit)
+def test_who_only_looks_has_no_habit(habit):
+    for journey in ("login", "balance"):
+        assert play(journey, Visit(SIGNED_IN, habit=habit)).habits == [None]
 
 
 def test_an_unknown_defect_is_refused_when_the_journeys_are_loaded():

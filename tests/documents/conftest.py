@@ -129,6 +129,7 @@ def shop() -> Topology:
         entry=("till", "http"),
         journeys="nowhere:journeys",
         journey_names=("buy", "look", "return-goods"),
+        habit_names=("double-tap", "new-key"),
         option_names={"size": ("small", "large"), "colour": ()},
     )
 

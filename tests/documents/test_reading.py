@@ -7,6 +7,7 @@ import pytest
 from chaoskit.documents import read_text
 from chaoskit.model.errors import InvalidDocument
 from chaoskit.model.experiment import EnvironmentChoice, LoadShape, Step
+from chaoskit.model.journey import Habit
 from chaoskit.model.policy import Limits
 from chaoskit.registry import MONEY, Registry
 
@@ -92,6 +93,12 @@ def test_an_environment_may_be_a_bare_name_and_the_profile_is_steady(read, valid
     assert experiment.load.profile == "steady"
 
 
+def test_habits_are_shares_of_the_customers(read, valid):
+    experiment = read(valid.replace("  profile: rush", "  profile: rush\n  habits: {double-tap: 70%, new-key: 30%}"))
+    assert experiment.load.habits == {Habit.DOUBLE_TAP: 0.7, Habit.NEW_KEY: 0.3}
+    assert read(valid).load.habits == {}
+
+
 # Each row breaks the valid document in one way: what is replaced, by what, and every problem that must be found.
 MISTAKES = {
     "misspelt key": (
@@ -104,7 +111,7 @@ MISTAKES = {
     "misspelt key of the load": (
         "  profile: rush",
         "  profil: rush",
-        ["11:3: load: 'profil' is not a key here (arrivals_per_s, duration, mix, profile). Did you mean 'profile'?"],
+        ["11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile). Did you mean 'profile'?"],
     ),
     "misspelt key of a fault": (
         "service: store.primary",
@@ -298,6 +305,42 @@ MISTAKES = {
         [
             "10:8: load.mix: no journey has a weight above 0; expected a mapping of journeys to their weights, such as {balance: 5, transfer: 3}"
         ],
+    ),
+    "misspelt habit": (
+        "  profile: rush",
+        "  profile: rush\n  habits: {double_tap: 5%}",
+        [
+            "12:12: load.habits.double_tap: 'double_tap' is not a habit of customers (double-tap, late-retry, new-key, other-body). Did you mean 'double-tap'?"
+        ],
+    ),
+    "a habit that nobody has": (
+        "  profile: rush",
+        "  profile: rush\n  habits: {double-tap: 5%, late-retry: 5%}",
+        [
+            "12:28: load.habits.late-retry: 'late-retry' is not a habit that any journey of environment 'shop' heeds (double-tap, new-key); leave it out, or have a journey ask for `visit.habit`"
+        ],
+    ),
+    "more habits than customers": (
+        "  profile: rush",
+        "  profile: rush\n  habits: {double-tap: 60%, new-key: 41%}",
+        ["12:11: load.habits: the shares come to 101 %; expected at most 100%, as a customer has one habit at most"],
+    ),
+    "a share beyond everybody": (
+        "  profile: rush",
+        "  profile: rush\n  habits: {double-tap: 101%}",
+        ["12:24: load.habits.double-tap: '101%'; expected a share from 0% to 100%"],
+    ),
+    "habits without a share": (
+        "  profile: rush",
+        "  profile: rush\n  habits: [double-tap]",
+        [
+            "12:11: load.habits: a list; expected a mapping of habits to the shares of the customers that have them, such as {double-tap: 5%}"
+        ],
+    ),
+    "a habit of nobody": (
+        "  profile: rush",
+        "  profile: rush\n  habits: {new-key: 0%}",
+        ["12:21: load.habits.new-key: '0%'; expected a share such as 99.5% above 0"],
     ),
     "misspelt profile": (
         "profile: rush",

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +10,7 @@ from chaoskit.loads.journey import Engine, Visit, encode
 from chaoskit.loads.worker import visits
 from chaoskit.model.errors import UsageError
 from chaoskit.model.history import History, Outcome, read_history
+from chaoskit.model.journey import Habit
 
 LONG_S = 10.0
 SHORT_S = 0.05
@@ -19,11 +21,11 @@ DUE_NS = 1
 def play(server, tmp_path, until):
     """Plays one journey for the arrival 7 of seed 5 and returns the history of it."""
 
-    def play(journey, *, url=None, cancel_when=None) -> History:
+    def play(journey, *, url=None, cancel_when=None, habits=None) -> History:
         async def go() -> None:
             lines = Lines(str(tmp_path / "h"), on_error=pytest.fail)
             client = Client(url or server.url)
-            engine = Engine(client=client, journal=Journal(lines), seed=5)
+            engine = Engine(client=client, journal=Journal(lines), seed=5, habits=habits)
             task = asyncio.ensure_future(visits(engine, {"transfer": journey})(7, "transfer", DUE_NS))
             if cancel_when:
                 await until(cancel_when)
@@ -83,6 +85,51 @@ def test_an_unknown_attempt_before_a_refusal_stays_unknown(play) -> None:
         "HTTP 409: sorry",
     ]
     assert operation.outcome is Outcome.INFO
+
+
+def test_attempts_that_are_under_way_at_once_are_recorded_each_for_its_habit(play, server, until) -> None:
+    async def transfer(visit: Visit) -> None:
+        operation = visit.operation(key=visit.intent)
+
+        async def tap(habit):
+            await operation.attempt("POST", "/stall", body={}, timeout_s=LONG_S, habit=habit)
+
+        async def let_go():
+            await until(lambda: len(server.requests) == 2)
+            server.release.set()
+
+        await asyncio.gather(tap(None), tap(Habit.DOUBLE_TAP), let_go())
+
+    (operation,) = play(transfer).operations
+    first, second = operation.attempts
+    assert (first.habit, second.habit, operation.habit) == ("", "double-tap", "double-tap")
+    assert max(first.start_ns, second.start_ns) < min(first.end_ns, second.end_ns)
+    assert (first.outcome, operation.end_ns) == (Outcome.OK, min(first.end_ns, second.end_ns))
+    assert operation.ended_ns == max(first.end_ns, second.end_ns)
+
+
+def test_an_operation_may_be_for_an_intent_of_its_own(play) -> None:
+    async def transfer(visit: Visit) -> None:
+        for intent in ("", "other"):
+            await visit.operation(key="k", intent=intent).attempt("POST", "/ok", body={}, timeout_s=LONG_S)
+
+    assert [(operation.key, operation.intent) for operation in play(transfer).operations] == [("k", "5-7"), ("k", "other")]
+
+
+def test_a_habit_comes_from_the_seed_and_the_arrival_alone_and_as_often_as_it_is_asked_for() -> None:
+    def drawn(habits):
+        engine = Engine(client=SimpleNamespace(target=SimpleNamespace(name="bank")), journal=None, seed=5, habits=habits)
+        made = [Visit(engine, number=number, journey="transfer", due_ns=1) for number in range(4000)]
+        return [visit.habit for visit in made], [visit.random.random() for visit in made[:50]]
+
+    habits, chances = drawn({"double-tap": 0.05, "late-retry": 0.02})
+    assert drawn({"late-retry": 0.02, "double-tap": 0.05}) == (habits, chances)
+    assert 150 <= habits.count(Habit.DOUBLE_TAP) <= 250
+    assert 50 <= habits.count(Habit.LATE_RETRY) <= 115
+    assert set(habits) == {None, Habit.DOUBLE_TAP, Habit.LATE_RETRY}
+    # What a customer pays does not depend on whether any customer has a habit.
+    assert drawn({}) == ([None] * 4000, chances)
+    assert set(drawn({"new-key": 1.0})[0]) == {Habit.NEW_KEY}
 
 
 def test_a_refused_connection_surely_had_no_effect(play, refused_url) -> None:
