@@ -1,12 +1,13 @@
 """The ways in which the reference bank can be broken on purpose, one published failure each.
 
 An experiment that has never failed a broken bank has shown nothing: every reference experiment names the defect it convicts.
-Those of the database tier stand in `database_defects`.
+Those of the database tier stand in `database_defects`, those of how services book and pass money on in `service_defects`.
 """
 
 from __future__ import annotations
 
 from chaoskit.bank import database_defects as database
+from chaoskit.bank import service_defects as services
 from chaoskit.bank.defect import Defect
 
 NO_IDEMPOTENCY = Defect(
@@ -34,6 +35,13 @@ DEFECTS: dict[str, Defect] = {
     for defect in (
         database.ASYNC_REPLICATION,
         NO_IDEMPOTENCY,
+        services.LOST_UPDATE,
+        services.EARLY_CHECK,
+        services.DIRTY_READ,
+        services.TORN_TRANSFER,
+        services.DOUBLE_RELAY,
+        services.LOST_OUTBOX,
+        services.GATEWAY_RETRIES,
         database.NO_TAKEOVER,
         UNBOUNDED_QUEUE,
     )

@@ -6,10 +6,11 @@ from chaoskit.bank.defects import DEFECTS
 from chaoskit.bank.services.admission import Admission
 from chaoskit.bank.services.bookkeeper import Bookkeeper
 from chaoskit.bank.services.core_door import CoreDoor
+from chaoskit.bank.services.journal import Journal
 from chaoskit.bank.services.parts import BROKEN, part
 from chaoskit.bank.services.relay import Relay
 
-SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CoreDoor, Relay)}
+SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CoreDoor, Journal, Relay)}
 
 
 @pytest.mark.parametrize("sound", SOUND.values())

@@ -30,6 +30,10 @@ class Movement:
         text = json.dumps([self.kind, self.payer, self.payee, self.amount, self.creditor])
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def values(self) -> tuple[object, ...]:
+        """What the database's functions take after the key."""
+        return (self.fingerprint(), self.kind, self.payer, self.payee, self.amount, self.creditor)
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:
@@ -51,7 +55,7 @@ class Bookkeeper:
         self._hold_s = hold_s
 
     async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
-        return await self._call(schema.CALL_MOVE_MONEY, _values(key, movement), deadline_s=deadline_s)
+        return await self._call(schema.CALL_MOVE_MONEY, (key, *movement.values()), deadline_s=deadline_s)
 
     async def balance(self, account: str, *, deadline_s: float) -> Row | None:
         """Balance, version, and the node that served them; None for an account that is not there."""
@@ -61,15 +65,3 @@ class Bookkeeper:
     async def _call(self, statement: str, values: Sequence[object], *, deadline_s: float) -> Moved:
         ((code, body, replayed),) = await self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s)
         return Moved(int(str(code)), cast("Mapping[str, object]", body), bool(replayed))
-
-
-def _values(key: str, movement: Movement) -> tuple[object, ...]:
-    return (
-        key,
-        movement.fingerprint(),
-        movement.kind,
-        movement.payer,
-        movement.payee,
-        movement.amount,
-        movement.creditor,
-    )

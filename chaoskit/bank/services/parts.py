@@ -14,6 +14,13 @@ T = TypeVar("T")
 BROKEN: Mapping[str, Mapping[str, str]] = {
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
+    "lost-update": {"Bookkeeper": "bookings:LostUpdate"},
+    "early-check": {"Bookkeeper": "bookings:EarlyCheck"},
+    "dirty-read": {"Bookkeeper": "caches:DirtyRead"},
+    "torn-transfer": {"Bookkeeper": "bookings:TornTransfer"},
+    "double-relay": {"Journal": "journals:EveryDelivery"},
+    "lost-outbox": {"Bookkeeper": "bookings:LostOutbox"},
+    "gateway-retries": {"CoreDoor": "repeats:RepeatingDoor", "Bookkeeper": "repeats:FiledUnderReference"},
 }
 """By defect: the name of a sound class, and `module:class` of what takes its place. A defect of the database is not here."""
 

@@ -1,0 +1,115 @@
+"""Bookkeepers that book wrongly. What each does otherwise is written as a change to the sound function, so it follows that one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from chaoskit.bank import schema
+from chaoskit.bank.services.bookkeeper import Bookkeeper, Moved, Movement
+
+# Between two steps that belong together: as long as a call to another service over a busy network takes. With 28 transfers a
+# second, eight are between their steps at any moment, so that a crash surely hits one.
+BETWEEN_S = 0.3
+# A handover in batches is slower, and only one payment in five goes to another bank.
+HANDOVER_S = 0.6
+
+
+def changed(function: str, *changes: tuple[str, str]) -> str:
+    """*function* with each first text replaced by its second one. Each must be in it once."""
+    for sound, broken in changes:
+        assert function.count(sound) == 1, sound
+        function = function.replace(sound, broken)
+    return function
+
+
+LOCK = """
+  PERFORM 1 FROM accounts WHERE account IN (p_from, p_to) ORDER BY account FOR UPDATE;
+"""
+READ = """
+  SELECT * INTO payer FROM accounts WHERE account = p_from;
+  SELECT * INTO payee FROM accounts WHERE account = p_to;
+"""
+READ_VERSIONS = """
+  SELECT version INTO payer.version FROM accounts WHERE account = p_from;
+  SELECT version INTO payee.version FROM accounts WHERE account = p_to;
+"""
+BOOK = """
+  INSERT INTO transactions (transaction, key, kind) VALUES (booking, p_key, p_kind);
+"""
+DEBIT_ONLY = """
+    (booking, p_key, p_from, payer.version + 1, -p_amount, payer.balance - p_amount);
+"""
+BOTH_POSTINGS = """
+    (booking, p_key, p_from, payer.version + 1, -p_amount, payer.balance - p_amount),
+    (booking, p_key, p_to, payee.version + 1, p_amount, payee.balance + p_amount);
+"""
+RAISE_PAYEE = """
+  UPDATE accounts SET balance = payee.balance + p_amount, version = payee.version + 1 WHERE account = p_to;
+"""
+TELL_RELAY = """
+    INSERT INTO outbox (transaction, creditor, amount) VALUES (booking, p_creditor, p_amount);
+"""
+# Long against the way to the database and back, short against the time that a payment takes anyway.
+THINK = """
+  PERFORM pg_sleep(0.03);
+"""
+
+
+class LostUpdate(Bookkeeper):
+    """Reads both balances, works the new ones out, and writes them whatever they have become. Versions are counted rightly."""
+
+    functions: ClassVar[tuple[str, ...]] = (
+        *Bookkeeper.functions,
+        changed(schema.BOOK_PAYMENT, (LOCK, "\n"), (BOOK, f"{THINK}{LOCK}{READ_VERSIONS}{BOOK}")),
+    )
+
+
+class EarlyCheck(Bookkeeper):
+    """Looks whether there is enough money first, and takes it a moment later, without looking again."""
+
+    functions: ClassVar[tuple[str, ...]] = (
+        *Bookkeeper.functions,
+        "ALTER TABLE accounts DROP CONSTRAINT IF EXISTS accounts_check",
+        changed(schema.BOOK_PAYMENT, (LOCK, "\n"), (BOOK, f"{THINK}{LOCK}{READ}{BOOK}")),
+    )
+
+
+class TornTransfer(Bookkeeper):
+    """Debits in one transaction and credits in the next. A crash in between leaves half of a payment."""
+
+    functions: ClassVar[tuple[str, ...]] = (
+        *Bookkeeper.functions,
+        changed(schema.BOOK_PAYMENT, (BOTH_POSTINGS, DEBIT_ONLY), (RAISE_PAYEE, "\n")),
+    )
+    credit: ClassVar[str] = """
+WITH payee AS (UPDATE accounts SET balance = balance + %s, version = version + 1 WHERE account = %s RETURNING *)
+INSERT INTO postings (transaction, key, account, version, amount, balance_after)
+SELECT %s::uuid, %s, account, version, %s, balance FROM payee
+"""
+
+    async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
+        moved = await super().move(key, movement, deadline_s=deadline_s)
+        if moved.code == 200 and not moved.replayed:
+            await asyncio.sleep(BETWEEN_S)
+            amount, transaction = movement.amount, moved.body["transaction"]
+            await self._sessions.run(self.credit, (amount, movement.payee, transaction, key, amount), deadline_s=deadline_s)
+        return moved
+
+
+class LostOutbox(Bookkeeper):
+    """Tells the relay of a payment to another bank after the payment, from memory. A crash in between, and nobody is told."""
+
+    functions: ClassVar[tuple[str, ...]] = (
+        *Bookkeeper.functions,
+        changed(schema.BOOK_PAYMENT, (TELL_RELAY, "\n    NULL;\n")),
+    )
+    tell: ClassVar[str] = "INSERT INTO outbox (transaction, creditor, amount) VALUES (%s, %s, %s)"
+
+    async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
+        moved = await super().move(key, movement, deadline_s=deadline_s)
+        if moved.code == 200 and not moved.replayed and movement.creditor is not None:
+            await asyncio.sleep(HANDOVER_S)
+            values = (moved.body["transaction"], movement.creditor, movement.amount)
+            await self._sessions.run(self.tell, values, deadline_s=deadline_s)
+        return moved
