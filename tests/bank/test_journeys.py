@@ -49,10 +49,13 @@ class Visit:
         self.requests.append((method, path, body))
         return self.login
 
-    def operation(self, *, legs=None, key="", session="", intent=""):
+    def operation(self, *, legs=None, key="", session="", intent="", reverses=""):
         self.operations.append((dict(legs or {}), key))
         self.intents.append(intent or self.intent)
         return self
+
+    def dispensed(self, amount):
+        self.paid_out = amount
 
     async def attempt(self, method, path, *, body=None, headers=None, timeout_s, habit=None):
         self.calls.append((method, path, body, headers))
@@ -167,13 +170,13 @@ def test_another_body_is_another_payment_under_the_same_key_at_once_or_afterward
 
 
 def test_the_broken_client_asks_again_with_new_keys_for_one_intent():
-    visit = play("withdraw", Visit(LOST, LOST, PAID, habit=Habit.NEW_KEY))
+    visit = play("transfer", Visit(LOST, LOST, PAID, habit=Habit.NEW_KEY))
     (legs, _), *_ = visit.operations
     assert visit.operations == [(legs, "i1"), (legs, "i1-1"), (legs, "i1-2")]
     assert [call[3]["Idempotency-Key"] for call in visit.calls] == ["i1", "i1-1", "i1-2"]
     assert set(visit.intents) == {"i1"}
     assert visit.habits == [None, Habit.NEW_KEY, Habit.NEW_KEY]
-    assert play("withdraw", Visit(PAID, habit=Habit.NEW_KEY)).habits == [None]
+    assert play("transfer", Visit(PAID, habit=Habit.NEW_KEY)).habits == [None]
 
 
 @pytest.mark.parametrize(
