@@ -34,15 +34,25 @@ DEFECTS: dict[str, Defect] = {
     defect.name: defect
     for defect in (
         database.ASYNC_REPLICATION,
+        database.LOCAL_COMMIT,
+        database.CANCELLED_WAIT,
+        database.RESTART_SHOWS_WAITING,
+        database.STALE_PROMOTION,
+        database.DEGRADE_TO_ASYNC,
+        database.SPLIT_BRAIN,
         NO_IDEMPOTENCY,
         services.LOST_UPDATE,
         services.EARLY_CHECK,
+        database.STANDBY_READS,
+        database.MIXED_READS,
         services.DIRTY_READ,
         services.TORN_TRANSFER,
+        database.ASYNC_COMMIT,
         services.DOUBLE_RELAY,
         services.LOST_OUTBOX,
         services.GATEWAY_RETRIES,
         database.NO_TAKEOVER,
+        database.READ_ONLY_TAKEOVER,
         UNBOUNDED_QUEUE,
     )
 }

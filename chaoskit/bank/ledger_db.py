@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from chaoskit.bank.broken import managers
 from chaoskit.model.topology import (
     POSTGRES_HELLO,
     Command,
@@ -31,8 +32,6 @@ NODES = ("ledger-db-1", "ledger-db-2")
 ETCD = "etcd"
 DATABASE = "bank"
 USER = "postgres"
-ASYNC_REPLICATION = "async-replication"
-NO_TAKEOVER = "no-takeover"
 
 # Patroni's shortest lease that survives a busy machine: a killed primary is replaced in about 5 s. Patroni 3.2 and later lift it to
 # 20 s.
@@ -40,6 +39,37 @@ LEASE = {"ttl": 5, "loop_wait": 1, "retry_timeout": 2}
 # A standby that stops confirming holds up every payment until its connection counts as dead; with the default of 60 s a cut of the
 # replication would be an outage of a minute. As long as the lease: no sooner than a node counts as dead.
 REPLICATION_TIMEOUT = "5s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """How the database tier is set up: as given, the sound one."""
+
+    synchronous: bool = True
+    """Whether a commit waits for the standby, and only a standby in step may take over."""
+    strict: bool = False
+    """Whether commits wait even while there is no standby."""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """What PostgreSQL is told besides."""
+    never_promoted: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+    """Nodes that refuse to write, also as the primary."""
+    manager: str = ""
+    """Python that Patroni runs before anything else."""
+
+
+TIERS: Mapping[str, Tier] = {
+    "async-replication": Tier(synchronous=False),
+    # The first node is the primary, since the second one starts after it answers.
+    "no-takeover": Tier(never_promoted=NODES[1:]),
+    "read-only-takeover": Tier(read_only=NODES[1:]),
+    "async-commit": Tier(parameters={"synchronous_commit": "off", "wal_writer_delay": "10s"}),
+    "stale-promotion": Tier(manager=managers.PROMOTES_ANYBODY),
+    "degrade-to-async": Tier(manager=managers.GIVES_UP_WAITING),
+    "restart-shows-waiting": Tier(strict=True, manager=managers.PROMOTES_ANYBODY),
+    "split-brain": Tier(synchronous=False, manager=managers.NEVER_STEPS_DOWN),
+}
+"""By defect. Of the others the database tier knows nothing."""
 
 
 def etcd_command(place: Place) -> Command:
@@ -66,14 +96,16 @@ def node_command(place: Place) -> Command:
     library = programs.parent / "lib"
     # The walreceiver of a relocated PostgreSQL otherwise loads an older libpq of the system, and never streams.
     variables = {"LD_LIBRARY_PATH": str(library)} if (library / "libpq.so.5").exists() else {}
+    if manager := _tier(place).manager:
+        # Python runs a module of this name at its start, wherever Patroni and its interpreter lie.
+        variables["PYTHONPATH"] = str(place.write("sitecustomize.py", manager).parent)
     return Command(argv=(place.program("patroni"), str(settings)), variables=variables, unprivileged=True)
 
 
 def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
     """Patroni's settings (it reads YAML, of which JSON is a part)."""
     peer = next(node for node in NODES if node != place.service)
-    defect = place.options.get("defect", "none")
-    is_synchronous = defect != ASYNC_REPLICATION
+    tier = _tier(place)
     # Without passwords: whoever is on loopback, or in the private network of the run, may come in.
     near = "127.0.0.1/32" if place.own("postgres")[0] == "127.0.0.1" else "samenet"
     create = place.write("create_database.sh", f'exec "{programs / "psql"}" -X -q -d "$1" -c "CREATE DATABASE {DATABASE}"\n')
@@ -86,9 +118,10 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
         "bootstrap": {
             "dcs": {
                 **LEASE,
-                "synchronous_mode": is_synchronous,
+                "synchronous_mode": tier.synchronous,
+                "synchronous_mode_strict": tier.strict,
                 "failsafe_mode": True,  # the loss of etcd alone does not stop the bank
-                "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": _parameters(is_synchronous=is_synchronous)},
+                "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": _parameters(tier)},
             },
             "initdb": [{"encoding": "UTF8"}, {"locale": "C"}, "data-checksums", "no-sync"],
             "post_bootstrap": f"sh {create}",
@@ -106,15 +139,19 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
                 "unix_socket_directories": "",
                 "bank.node": place.service,
                 "bank.rest": _text(place.own("rest")),  # for read_role, which knows only how to reach PostgreSQL
+                **({"default_transaction_read_only": "on"} if place.service in tier.read_only else {}),
             },
         },
         "watchdog": {"mode": "off"},  # it wants a longer lease, and says so every second
-        # The second node starts after the first one answers, so the first one is the primary.
-        "tags": {"nofailover": defect == NO_TAKEOVER and place.service == NODES[1]},
+        "tags": {"nofailover": place.service in tier.never_promoted},
     }
 
 
-def _parameters(*, is_synchronous: bool) -> dict[str, object]:
+def _tier(place: Place) -> Tier:
+    return TIERS.get(place.options.get("defect", "none"), Tier())
+
+
+def _parameters(tier: Tier) -> dict[str, object]:
     return {
         "max_connections": 100,
         "shared_buffers": "32MB",  # the whole ledger of a run fits
@@ -123,9 +160,10 @@ def _parameters(*, is_synchronous: bool) -> dict[str, object]:
         "wal_sender_timeout": REPLICATION_TIMEOUT,
         "wal_receiver_timeout": REPLICATION_TIMEOUT,
         "wal_retrieve_retry_interval": "500ms",  # a standby tries again soon; the default of 5 s is as long as a lease
-        "synchronous_commit": "on" if is_synchronous else "local",
-        "bank.synchronous": "on" if is_synchronous else "off",
+        "synchronous_commit": "on" if tier.synchronous else "local",
+        "bank.synchronous": "on" if tier.synchronous else "off",
         "log_line_prefix": "%m [%p] ",
+        **tier.parameters,
     }
 
 

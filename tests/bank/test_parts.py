@@ -9,8 +9,9 @@ from chaoskit.bank.services.core_door import CoreDoor
 from chaoskit.bank.services.journal import Journal
 from chaoskit.bank.services.parts import BROKEN, part
 from chaoskit.bank.services.relay import Relay
+from chaoskit.bank.services.sessions import Sessions
 
-SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CoreDoor, Journal, Relay)}
+SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CoreDoor, Journal, Relay, Sessions)}
 
 
 @pytest.mark.parametrize("sound", SOUND.values())

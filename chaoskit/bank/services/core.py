@@ -51,7 +51,7 @@ async def build(settings: Settings) -> web.Application:
     seed = int(str(settings["seed"]))
     defect = str(settings["defect"])
     hold_s = int(str(settings["service_time_ms"])) / 1000
-    sessions = Sessions(database, count=int(str(settings["slots"])), application=schema.CORE_SESSION)
+    sessions = part(Sessions, defect=defect)(database, count=int(str(settings["slots"])), application=schema.CORE_SESSION)
     bookkeeper = part(Bookkeeper, defect=defect)(sessions, hold_s=hold_s)
     relaying_sessions = Sessions(database, count=1, application="bank-relay")
     relay = part(Relay, defect=defect)(relaying_sessions, rail_url=str(settings["rail_url"]))

@@ -12,6 +12,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 BROKEN: Mapping[str, Mapping[str, str]] = {
+    "local-commit": {"Sessions": "waiting:LocalCommit"},
+    "cancelled-wait": {"Sessions": "waiting:CancelledWait"},
+    "split-brain": {"Sessions": "standbys:AnyPrimary"},
+    "standby-reads": {"Bookkeeper": "standbys:StandbyReads"},
+    "mixed-reads": {"Bookkeeper": "standbys:MixedReads"},
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
     "lost-update": {"Bookkeeper": "bookings:LostUpdate"},

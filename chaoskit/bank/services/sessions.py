@@ -12,8 +12,9 @@ import contextlib
 import os
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -31,6 +32,8 @@ PING_LIMIT_S = 0.8
 # With less time than this left, a statement is not begun: its answer could hardly be in time, and unknown is worse than refused.
 LEAST_S = 0.05
 NO_SESSION = "no session on a primary"
+# Below the deadline that the gateway sets (about 1.3 s), so that most overdue payments end as rolled back.
+LIMITS = "-c statement_timeout=1200 -c lock_timeout=1000"
 # A WAL file's name begins with the timeline in eight hexadecimal digits.
 WHO_ARE_YOU = "SELECT coalesce(current_setting('bank.node', true), ''), left(pg_walfile_name(pg_current_wal_lsn()), 8)"
 # Rolled back as a whole by the server: deadlock, serialization, a lock or statement limit.
@@ -72,8 +75,7 @@ class Database:
             keepalives_idle=1,
             keepalives_interval=1,
             keepalives_count=2,
-            # Below the deadline that the gateway sets (about 1.3 s), so that most overdue payments end as rolled back.
-            options="-c statement_timeout=1200 -c lock_timeout=1000",
+            options=LIMITS,
         )
 
 
@@ -132,10 +134,16 @@ class Session:
 class Sessions:
     """*count* sessions on the primary, connected again whenever they are lost. For one event loop."""
 
+    session: ClassVar[type[Session]] = Session
+    settings: ClassVar[Mapping[str, str]] = {}
+    """What a session is connected with besides what `Database.conninfo` says."""
+    who_are_you: ClassVar[str] = WHO_ARE_YOU
+
     def __init__(self, database: Database, *, count: int, application: str) -> None:
         self._application = application
-        self._conninfo = database.conninfo(application=application)
-        self._count = count
+        self._conninfo = make_conninfo(database.conninfo(application=application), **self.settings)
+        self.database = database
+        self.count = count
         self._idle: list[Session] = []
         self._waiting: list[asyncio.Future[Session]] = []
         self._live: set[Session] = set()
@@ -144,7 +152,7 @@ class Sessions:
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self._count)]
+        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self.count)]
 
     async def close(self) -> None:
         for keeper in self._keepers:
@@ -232,9 +240,9 @@ class Sessions:
 
     async def _connect(self) -> Session:
         connection: psycopg.AsyncConnection[Row] = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
-        session = Session(connection)
+        session = self.session(connection)
         try:
-            ((node, timeline),) = await session.ask(WHO_ARE_YOU, (), deadline_s=now_s() + PING_LIMIT_S)
+            ((node, timeline),) = await session.ask(self.who_are_you, (), deadline_s=now_s() + PING_LIMIT_S)
             session.node, session.timeline = str(node), int(str(timeline), 16)
             if session.timeline < self._timeline:
                 raise ConnectionError(f"{node} is a deposed primary: timeline {session.timeline}, {self._timeline} was seen before")
