@@ -18,7 +18,7 @@ from chaoskit.documents.parameters import parameters
 from chaoskit.registry import Registry
 
 ROOT = Path(__file__).parents[1]
-PARTS = ("faults", "loads", "probes", "checkers", "environments", "reports", "bank")
+PARTS = ("faults", "loads", "probes", "checkers", "environments", "ledgers", "reports", "bank")
 NO_NAMES = {"utils", "common", "helpers", "misc", "base"}
 KINDS = ("faults", "checks", "environments", "places", "profiles", "probes")
 
