@@ -178,6 +178,7 @@ def test_a_missing_and_a_surplus_line_are_seen():
     page = (ROOT / "docs" / "reference" / "parts.md").read_text()
     assert undocumented(re.sub(r"^\| `kill` .*\n", "", page, flags=re.MULTILINE)) == ["faults: kill"]
     assert undocumented(page.replace("`within`", "in time")) == [
+        "checks: cash.within",
         "checks: recovery.within",
         "checks: staleness.within",
         "checks: takeover.within",

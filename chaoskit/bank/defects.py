@@ -19,6 +19,13 @@ NO_IDEMPOTENCY = Defect(
     convicted_by="at-most-once",
     experiment="network_partition",
 )
+CASH_WITHOUT_DEBIT = Defect(
+    name="cash-without-debit",
+    title="A machine pays out although nobody answered",
+    breaks="Cash machines take no answer for a yes: they pay out, and ask for no reversal.",
+    incident="Bank DKI, May to August 2019: withdrawals at another network's machines did not lower the account's balance.",
+    convicted_by="cash",
+)
 UNBOUNDED_QUEUE = Defect(
     name="unbounded-queue",
     title="The gateway lets everybody in and serves nobody",
@@ -51,6 +58,7 @@ DEFECTS: dict[str, Defect] = {
         services.DOUBLE_RELAY,
         services.LOST_OUTBOX,
         services.GATEWAY_RETRIES,
+        CASH_WITHOUT_DEBIT,
         database.NO_TAKEOVER,
         database.READ_ONLY_TAKEOVER,
         UNBOUNDED_QUEUE,

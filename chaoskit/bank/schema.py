@@ -129,6 +129,27 @@ END
 $$;
 """
 
+# A withdrawal that is still under way is refused from now on: its key is taken. The key it reverses comes first, as in the order of
+# their names in which the fence closes keys, so neither waits for the other.
+REVERSE_WITHDRAWAL = """
+CREATE OR REPLACE FUNCTION reverse_withdrawal(
+  p_key text, p_request_hash text, p_reverses text, p_reversed_hash text, p_from text, p_to text, p_amount bigint,
+  OUT code integer, OUT body jsonb, OUT replayed boolean
+) LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO operation_keys (key, request_hash, status) VALUES (p_reverses, '', 'tombstone') ON CONFLICT (key) DO NOTHING;
+  IF EXISTS (SELECT FROM operation_keys WHERE key = p_reverses AND request_hash = p_reversed_hash AND status = 'applied') THEN
+    SELECT m.code, m.body, m.replayed INTO code, body, replayed
+    FROM move_money(p_key, p_request_hash, 'reversal', p_from, p_to, p_amount, NULL) m;
+  ELSE
+    code := 422;
+    body := jsonb_build_object('error', 'nothing-to-reverse', 'effect', 'none');
+    replayed := false;
+  END IF;
+END
+$$;
+"""
+
 LOCK_OPENING = "SELECT pg_advisory_xact_lock(4217)"
 """Two cores that start at once open the books one after the other. The number is arbitrary and used nowhere else."""
 
@@ -138,6 +159,7 @@ INSERT INTO accounts (account, customer, kind, balance, lowest) VALUES (%s, %s, 
 """
 
 CALL_MOVE_MONEY = "SELECT code, body, replayed FROM move_money(%s, %s, %s, %s, %s, %s, %s)"
+CALL_REVERSE_WITHDRAWAL = "SELECT code, body, replayed FROM reverse_withdrawal(%s, %s, %s, %s, %s, %s, %s)"
 READ_BALANCE = """
 SELECT balance, version, coalesce(current_setting('bank.node', true), '') FROM accounts WHERE account = %s
 """

@@ -18,6 +18,9 @@ from chaoskit.registry import Registry, shown
 
 T = TypeVar("T")
 
+IF_ANY = "if_any"
+"""The field of a check by which `money` asks for it only where the load has anything of its kind."""
+
 _DURATION = f"a {Unit.DURATION.value}"
 
 
@@ -88,6 +91,8 @@ class Parts:
             parts = self._fields.look_up(name_node or item, self._registry.checks, name) if name else None
             for part in parts or ():
                 values = self._parameters(item, part, {"check": "the name of a check"})
+                if values is not None and name == "money" and any(one.field == IF_ANY for one in parameters(part)):
+                    values[IF_ANY] = True
                 checker: Checker | None = self._made(item, part, values) if values is not None else None
                 if checker is None:
                     break

@@ -46,6 +46,8 @@ class Finding:
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
     safety: bool = False
     """True for money: a violation found is shown whatever else happened in the run."""
+    is_absent: bool = False
+    """True when nothing was there of what was to be judged if there was any: it weighs nothing and is named as not shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

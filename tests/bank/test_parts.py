@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaoskit.bank.cash_machine import CashMachine
 from chaoskit.bank.defects import DEFECTS
 from chaoskit.bank.services.admission import Admission
 from chaoskit.bank.services.bookkeeper import Bookkeeper
@@ -11,7 +12,7 @@ from chaoskit.bank.services.parts import BROKEN, part
 from chaoskit.bank.services.relay import Relay
 from chaoskit.bank.services.sessions import Sessions
 
-SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CoreDoor, Journal, Relay, Sessions)}
+SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CashMachine, CoreDoor, Journal, Relay, Sessions)}
 
 
 @pytest.mark.parametrize("sound", SOUND.values())

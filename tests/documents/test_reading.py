@@ -466,7 +466,7 @@ MISTAKES = {
         "check: back",
         "check: bak",
         [
-            "18:13: expect[0].check: 'bak' is not a check (ack-durable, answer-stable, at-most-once, availability, available, back, balance-is-ledger, conserved, double-entry, error-rate, exercised, latency, money, no-overdraft, no-phantom, no-refused-effect, observed-stays, order, read-window, recovery, session, snapshot, staleness, takeover, version-chain). Did you mean 'back'?"
+            "18:13: expect[0].check: 'bak' is not a check (ack-durable, answer-stable, at-most-once, availability, available, back, balance-is-ledger, cash, conserved, double-entry, error-rate, exercised, latency, money, no-overdraft, no-phantom, no-refused-effect, observed-stays, order, read-window, recovery, session, snapshot, staleness, takeover, version-chain). Did you mean 'back'?"
         ],
     ),
     "a bare check that needs parameters": (

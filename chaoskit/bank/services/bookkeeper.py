@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
 from chaoskit.bank import schema
@@ -47,7 +47,7 @@ class Moved:
 class Bookkeeper:
     """Works on *sessions* and takes at least *hold_s* for each statement. Both methods raise `NotCarriedOut` and `Unanswered`."""
 
-    functions: ClassVar[tuple[str, ...]] = (schema.BOOK_PAYMENT, schema.MOVE_MONEY)
+    functions: ClassVar[tuple[str, ...]] = (schema.BOOK_PAYMENT, schema.MOVE_MONEY, schema.REVERSE_WITHDRAWAL)
     """SQL that is run when the books are opened, after the tables were made."""
 
     def __init__(self, sessions: Sessions, *, hold_s: float) -> None:
@@ -56,6 +56,13 @@ class Bookkeeper:
 
     async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
         return await self._call(schema.CALL_MOVE_MONEY, (key, *movement.values()), deadline_s=deadline_s)
+
+    async def reverse(self, key: str, reverses: str, withdrawal: Movement, *, deadline_s: float) -> Moved:
+        """Take back the *withdrawal* that was asked for under the key *reverses*, if it was booked; bar it if it was not."""
+        back = replace(withdrawal, kind="reversal", payer=withdrawal.payee, payee=withdrawal.payer)
+        names = (key, back.fingerprint(), reverses, withdrawal.fingerprint())
+        values = (*names, back.payer, back.payee, back.amount)
+        return await self._call(schema.CALL_REVERSE_WITHDRAWAL, values, deadline_s=deadline_s)
 
     async def balance(self, account: str, *, deadline_s: float) -> Row | None:
         """Balance, version, and the node that served them; None for an account that is not there."""

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from chaoskit.bank import schema
 from chaoskit.bank.customers import CLEARING, VAULT
-from chaoskit.bank.services.bookkeeper import Bookkeeper, Movement
+from chaoskit.bank.services.bookkeeper import Bookkeeper, Moved, Movement
 from chaoskit.bank.services.books import open_books
 from chaoskit.bank.services.parts import part
 from chaoskit.bank.services.relay import Relay
@@ -78,6 +78,7 @@ async def build(settings: Settings) -> web.Application:
             web.post("/logins", core.log_in),
             web.get("/accounts/{account}", core.read_account),
             web.post("/movements", core.move),
+            web.post("/reversals", core.reverse),
         ]
     )
     return app
@@ -113,15 +114,32 @@ class Core:
         return answer(200, {"account": account, "balance": row[0], "version": row[1], "served_by": row[2]})
 
     async def move(self, request: web.Request) -> web.Response:
-        key = request.headers.get("Idempotency-Key", "")
-        if not 0 < len(key) <= 200:
-            raise bad_request("the header Idempotency-Key must have 1 to 200 characters")
+        key = _key(request)
         movement = _movement(await body_of(request))
-        moved = await _definite(self._bookkeeper.move(key, movement, deadline_s=_deadline_s(request)))
-        if isinstance(moved, web.Response):
-            return moved
-        # The header tells a replay, not the body: the same key gets the same answer, byte for byte.
-        return answer(moved.code, moved.body, headers={"Idempotent-Replayed": "true"} if moved.replayed else None)
+        return await _moved(self._bookkeeper.move(key, movement, deadline_s=_deadline_s(request)))
+
+    async def reverse(self, request: web.Request) -> web.Response:
+        key, body = _key(request), await body_of(request)
+        reverses = body.get("reverses")
+        if not isinstance(reverses, str) or not reverses or reverses == key:
+            raise bad_request("reverses must be the key of the withdrawal, and another one than that of the reversal")
+        withdrawal = _movement({"kind": "withdrawal", "from": body.get("account"), "amount": body.get("amount")})
+        return await _moved(self._bookkeeper.reverse(key, reverses, withdrawal, deadline_s=_deadline_s(request)))
+
+
+def _key(request: web.Request) -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if not 0 < len(key) <= 200:
+        raise bad_request("the header Idempotency-Key must have 1 to 200 characters")
+    return key
+
+
+async def _moved(moving: Awaitable[Moved]) -> web.Response:
+    moved = await _definite(moving)
+    if isinstance(moved, web.Response):
+        return moved
+    # The header tells a replay, not the body: the same key gets the same answer, byte for byte.
+    return answer(moved.code, moved.body, headers={"Idempotent-Replayed": "true"} if moved.replayed else None)
 
 
 def _deadline_s(request: web.Request) -> float:

@@ -38,6 +38,7 @@ async def build(settings: Settings) -> web.Application:
             web.get("/accounts/{account}", gateway.read_account),
             web.post("/transfers", gateway.transfer),
             web.post("/withdrawals", gateway.withdraw),
+            web.post("/reversals", gateway.reverse),
         ]
     )
     return app
@@ -86,6 +87,14 @@ class Gateway:
         headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
         order = {"kind": kind, "from": payer, "to": payee, "amount": amount}
         status, said = await self._forward("write", "POST", "/movements", body=order, headers=headers)
+        return answer(status, said, headers=_retry_after(status))
+
+    async def reverse(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        self._authorise(request, body.get("account"))
+        headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
+        order = {name: body.get(name) for name in ("reverses", "account", "amount")}
+        status, said = await self._forward("write", "POST", "/reversals", body=order, headers=headers)
         return answer(status, said, headers=_retry_after(status))
 
     def _authorise(self, request: web.Request, account: object) -> None:

@@ -1,6 +1,7 @@
 """Which classes a service is made of: the sound ones, or the one that takes a sound one's place in a bank with a defect.
 
-This is the only place where a service looks at a defect. What is broken lies in `chaoskit.bank.broken`, and is loaded only there.
+This is the only place where a service, or the load's cash machine, looks at a defect. What is broken lies in
+`chaoskit.bank.broken`, and is loaded only there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ BROKEN: Mapping[str, Mapping[str, str]] = {
     "split-brain": {"Sessions": "standbys:AnyPrimary"},
     "standby-reads": {"Bookkeeper": "standbys:StandbyReads"},
     "mixed-reads": {"Bookkeeper": "standbys:MixedReads"},
+    "cash-without-debit": {"CashMachine": "cash_machines:PaysOnSilence"},
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
     "lost-update": {"Bookkeeper": "bookings:LostUpdate"},

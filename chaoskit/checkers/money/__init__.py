@@ -7,6 +7,7 @@ from chaoskit.checkers.money.ack_durable import AckDurable
 from chaoskit.checkers.money.answer_stable import AnswerStable
 from chaoskit.checkers.money.at_most_once import AtMostOnce
 from chaoskit.checkers.money.balance_is_ledger import BalanceIsLedger
+from chaoskit.checkers.money.cash import Cash
 from chaoskit.checkers.money.conserved import Conserved
 from chaoskit.checkers.money.double_entry import DoubleEntry
 from chaoskit.checkers.money.no_overdraft import NoOverdraft
@@ -30,11 +31,12 @@ MONEY = (
     BalanceIsLedger(),
     VersionChain(),
     NoOverdraft(),
+    Cash(if_any=True),
     Order(),
-    AnswerStable(),
-    ObservedStays(),
-    ReadWindow(),
-    Snapshot(),
+    AnswerStable(if_any=True),
+    ObservedStays(if_any=True),
+    ReadWindow(if_any=True),
+    Snapshot(if_any=True),
 )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "AnswerStable",
     "AtMostOnce",
     "BalanceIsLedger",
+    "Cash",
     "Conserved",
     "DoubleEntry",
     "NoOverdraft",

@@ -162,7 +162,23 @@ def test_what_is_no_look_is_not_taken_for_one(paid, bank, how):
 def test_proves_nothing_when_nobody_looked(paid, bank):
     finding = check(paid, bank)
     assert finding.outcome is Result.INCONCLUSIVE
-    assert finding.summary == "nobody looked at a balance: let the load look at some, or name single checks in place of money"
+    assert (finding.summary, finding.is_absent) == ("nobody looked at a balance", False)
+
+
+@pytest.mark.parametrize(
+    "how, is_absent",
+    [
+        ({"journey": "login"}, True),
+        ({"journey": "balance", "result": {"account": "nobodys", "balance": 5}}, False),
+        ({"journey": "balance", "attempts": ("fail",)}, False),
+        ({"journey": "balance", "attempts": ("info",)}, False),
+    ],
+)
+def test_may_be_left_out_only_where_the_load_has_no_look_up(paid, bank, how, is_absent):
+    """A look-up that was never answered, or shows some other account, is one that cannot be judged."""
+    paid.operation(7, *how.pop("attempts", ()), **how)
+    (finding,) = ReadWindow(if_any=True).check(bank.close(paid))
+    assert (finding.outcome, finding.is_absent) == (Result.INCONCLUSIVE, is_absent)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,163 @@
+from dataclasses import replace
+
+import pytest
+
+from chaoskit.checkers.money import Cash
+from chaoskit.model.history import Dispensed
+from chaoskit.model.verdict import Result
+
+DRAW = {"ada": -100, "vault": 100}
+ZERO_NS = 50_000_000_000
+"""When a story's load begins."""
+BACK = {"ada": 100, "vault": -100}
+SAYS = "100 from ada to vault (withdraw, key k1, answered 1.0 s into the load)"
+
+
+@pytest.fixture
+def machine(story, bank):
+    return Machine(story, bank)
+
+
+class Machine:
+    """A cash machine in the making: what was asked of the bank, and what the journal says."""
+
+    def __init__(self, story, bank):
+        self.story = story
+        self.bank = bank
+        self.bank.opening["vault"] = 0
+        self.journal = []
+
+    def ask(self, *attempts, at=1.0, key="k1", pays=0, books=True, **how):
+        self.story.operation(at, *attempts, journey="withdraw", key=key, intent=key, legs=DRAW, **how)
+        if books:
+            self.bank.book(key, DRAW)
+        if pays:
+            self.journal.append(Dispensed(operation=len(self.story.operations), key=key, amount=pays, at_ns=0))
+
+    def reverse(self, *attempts, at=3.0, key="k1", books=True, **how):
+        name = f"{key}-reversal"
+        self.story.operation(at, *attempts, journey="withdraw", key=name, intent=name, legs=BACK, **how)
+        self.story.operations[-1] = replace(self.story.operations[-1], reverses=key)
+        if books:
+            self.bank.book(name, BACK)
+
+    def close(self, **changes):
+        ledger = self.bank.ledger()
+        accounts = [replace(one, kind="vault", lowest=None) if one.account == "vault" else one for one in ledger.accounts]
+        history = self.bank.close(self.story, replace(ledger, accounts=tuple(accounts)), dispensed=tuple(self.journal))
+        for key in (o.key for o in history.operations if o.key):
+            self.bank.settled.setdefault(key, "applied" if any(p.key == key for p in ledger.postings) else "tombstone")
+        phases = {"load": ZERO_NS, **changes.pop("phases", {})}
+        return replace(history, phases=phases, **changes)
+
+    def check(self, check=None, **changes):
+        (finding,) = (check or Cash()).check(self.close(**changes))
+        assert finding.safety
+        return finding
+
+
+def test_passes_when_every_withdrawal_was_debited_once_and_every_other_debit_given_back(machine):
+    machine.ask("ok", pays=100)
+    machine.ask("info", at=2.0, key="k2")
+    machine.reverse("info", "ok", key="k2")
+    machine.ask("info", at=4.0, key="k3", books=False)
+    machine.reverse("fail", at=5.0, key="k3", books=False, status=422)
+    finding = machine.check()
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == "1 withdrawal paid out and debited once, 1 debit without cash given back"
+    assert finding.measures["debits_given_back"] == 1
+
+
+@pytest.mark.parametrize("attempts", [("ok",), ("info",)])
+def test_fails_when_cash_was_paid_out_and_nobody_was_debited(machine, attempts):
+    machine.ask(*attempts, pays=100, books=False)
+    finding = machine.check()
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == (f"{SAYS} was paid out with 100, and no account was debited",)
+    assert finding.summary.startswith("cash of 100 without a debit, debits of 0 without cash")
+    assert finding.measures["cash_without_debit_amount"] == 100
+
+
+def test_fails_when_cash_was_paid_out_and_the_debit_was_taken_back_all_the_same(machine):
+    machine.ask("ok", pays=100)
+    machine.reverse("ok")
+    assert machine.check().evidence == (f"{SAYS} was paid out with 100, and the debit was taken back",)
+
+
+def test_fails_when_more_was_paid_out_than_debited(machine):
+    machine.ask("ok", pays=100)
+    machine.journal *= 2
+    assert machine.check().evidence == (f"{SAYS} was paid out with 200, and only 100 are booked for it",)
+
+
+@pytest.mark.parametrize("outcome", ["ok", "info"])
+def test_fails_when_the_customer_was_debited_and_got_neither_cash_nor_the_money_back(machine, outcome):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask(outcome)
+    finding = machine.check()
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == (f"{SAYS} gave no cash, and 100 more are debited for it and were not given back",)
+    assert (finding.measures["debits_without_cash"], finding.measures["debits_without_cash_amount"]) == (1, 100)
+
+
+def test_fails_when_one_withdrawal_was_debited_twice(machine):
+    machine.ask("ok", pays=100)
+    machine.bank.book("k1", DRAW)
+    assert machine.check().evidence == (f"{SAYS} was paid out with 100, and 100 more are debited for it and were not given back",)
+
+
+def test_fails_when_the_reversal_came_surely_too_late(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("fail", "fail", "ok", at=11.5, took=10.0)
+    finding = machine.check()
+    assert finding.outcome is Result.FAILED
+    (says,) = finding.evidence
+    assert says.endswith("gave no cash, and the debit was taken back only 30.5 s after it was asked for")
+    assert machine.check(Cash(within_s=30.6)).outcome is Result.PASSED
+
+
+def test_a_reversal_without_an_answer_may_have_come_in_time(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("info", "fail", "ok", at=11.0, took=20.0)
+    assert machine.check().outcome is Result.PASSED
+
+
+def test_a_debit_that_the_machine_was_still_having_reversed_when_the_load_ended_is_not_decided(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("info", took=None, books=False)
+    finding = machine.check()
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert not finding.is_absent
+    assert finding.summary == f"1 debit without cash that the machine was still having reversed when the load ended: {SAYS}"
+    late = {"settle": machine.close().operations[0].start_ns + 60_000_000_000}
+    assert machine.check(phases=late).outcome is Result.FAILED, "its time was over"
+
+
+@pytest.mark.parametrize("changes", [{"complete": False}, {"load": None}, {"torn_lines": 1}])
+def test_a_journal_with_holes_convicts_only_of_what_is_in_it(machine, changes):
+    machine.ask("ok")
+    machine.ask("ok", at=2.0, key="k2", pays=100)
+    finding = machine.check(**changes)
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert "may be missing from" in finding.summary
+    machine.ask("ok", at=3.0, key="k3", pays=100, books=False)
+    assert machine.check(**changes).measures["cash_without_debit"] == 1
+
+
+def test_proves_nothing_when_nobody_drew_cash_or_no_machine_kept_a_journal(machine, story, bank):
+    story.operation(1, key="k9", legs={"ada": -5, "ben": 5})
+    bank.book("k9", {"ada": -5, "ben": 5})
+    for says in ("nobody drew cash", "no cash machine wrote down what it paid out"):
+        finding = machine.check()
+        assert (finding.outcome, finding.summary, finding.is_absent) == (Result.INCONCLUSIVE, says, False)
+        assert machine.check(Cash(if_any=True)).is_absent
+        machine.ask("ok")
+
+
+@pytest.mark.parametrize("within_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_that_nothing_can_miss_is_refused(within_s):
+    with pytest.raises(ValueError, match=r"^within is .*; expected"):
+        Cash(within_s=within_s)
