@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import importlib
+import inspect
 import json
 import os
 import signal
@@ -14,7 +16,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from chaoskit.bank.ledger_db import DATABASE, GROUP, LEDGER_DB, LINKS, NODES, SERVICES, node_command, read_role
+from chaoskit.bank.defects import DEFECTS
+from chaoskit.bank.ledger_db import DATABASE, GROUP, LEDGER_DB, LINKS, NODES, SERVICES, TIERS, Tier, node_command, read_role
 from chaoskit.environments.process import ProcessEnvironment
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import Topology
@@ -79,6 +82,64 @@ def test_the_defect_async_replication_answers_before_the_standby_has_the_change(
 def test_the_defect_no_takeover_keeps_the_second_node_a_standby(tmp_path):
     tags = {name: settings(tmp_path, name, defect="no-takeover")["tags"]["nofailover"] for name in NODES}
     assert tags == {"ledger-db-1": False, "ledger-db-2": True}
+
+
+def test_the_defect_read_only_takeover_waits_for_the_second_node(tmp_path):
+    told = {name: settings(tmp_path, name, defect="read-only-takeover")["postgresql"]["parameters"] for name in NODES}
+    assert {name: parameters.get("default_transaction_read_only") for name, parameters in told.items()} == {
+        "ledger-db-1": None,
+        "ledger-db-2": "on",
+    }
+
+
+def test_the_defect_async_commit_answers_before_it_writes_and_is_synchronous_for_its_manager(tmp_path):
+    dcs = settings(tmp_path, "ledger-db-1", defect="async-commit")["bootstrap"]["dcs"]
+    assert dcs["synchronous_mode"] is True
+    assert dcs["postgresql"]["parameters"]["synchronous_commit"] == "off"
+    assert dcs["postgresql"]["parameters"]["wal_writer_delay"] == "10s"
+
+
+def test_a_defect_of_the_services_changes_nothing_here(tmp_path):
+    for name in NODES:
+        assert settings(tmp_path, name, defect="local-commit") == settings(tmp_path, name)
+
+
+def test_every_row_is_a_defect_and_changes_the_tier():
+    assert set(TIERS) <= set(DEFECTS)
+    assert Tier() not in TIERS.values()
+
+
+@pytest.mark.parametrize("defect", [None, *TIERS])
+def test_only_a_defect_of_the_manager_puts_anything_before_patroni(tmp_path, defect):
+    options = {"defect": defect} if defect else {}
+    variables = node_command(PaperPlace(service="ledger-db-1", directory=tmp_path, options=options)).variables
+    manager = TIERS[defect].manager if defect else ""
+    assert variables.get("PYTHONPATH") == (str(tmp_path) if manager else None)
+    assert not manager or (tmp_path / "sitecustomize.py").read_text() == manager
+
+
+@pytest.mark.parametrize("defect", [name for name, tier in TIERS.items() if tier.manager])
+def test_what_is_put_before_patroni_fits_the_patroni_that_is_here(tmp_path, defect):
+    """An error there would be swallowed by Python, and the bank would be sound without anybody noticing."""
+    pytest.importorskip("patroni", reason="the reference bank needs chaoskit[bank]")
+    (tmp_path / "sitecustomize.py").write_text(TIERS[defect].manager)
+    code = "import sitecustomize, sys, patroni.postgresql, patroni.ha; sys.exit(sitecustomize.__file__ != sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "sitecustomize.py")]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_decisions_that_are_replaced_are_those_of_patroni():
+    """If Patroni renames one of them, the replacement would replace nothing."""
+    dcs = pytest.importorskip("patroni.dcs", reason="the reference bank needs chaoskit[bank]")
+    importlib.import_module("patroni.postgresql")
+    ha = importlib.import_module("patroni.ha")
+    assert callable(dcs.SyncState.matches)
+    assert callable(ha.Ha.process_sync_replication)
+    assert callable(ha.Ha._handle_dcs_error)
+    assert "sync.matches(self.state_handler.name, True)" in inspect.getsource(ha.Ha.is_healthiest_node)
 
 
 def test_a_dead_node_is_down(tmp_path):
