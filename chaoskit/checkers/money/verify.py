@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-NEVER_NS = 1 << 63
 RANKS = ("fail", "info", "ok")  # of several attempts: ok if any was, surely without effect if all were, else unknown
 MEANS = {"applied": "ok", "refused": "fail", "tombstone": "fail"}
 Events = dict[str, list[Any]]
@@ -63,14 +62,14 @@ def customers(events: Events, books: set[str]) -> tuple[dict[str, Any], dict[Any
     for event in events["invoked"]:
         name = event["operation"], event["attempt"]
         need(name not in attempts, f"attempt {name} is in the history twice", code=2)
-        attempts[name] = {**event, "end_ns": NEVER_NS, "outcome": "info", "result": {}, "status": 0}
+        attempts[name] = {**event, "end_ns": sys.maxsize, "outcome": "info", "result": {}, "status": 0}
     for event in events["completed"]:
         attempts[event["operation"], event["attempt"]].update(event)
     for name, attempt in attempts.items():
         operation, is_ok, result = asked[name[0]], attempt["outcome"] == "ok", attempt["result"]
         legs = Counter(operation.get("legs", {}))  # two of these are equal where one lacks what is 0 in the other
         if operation.get("key"):
-            new = {"asked": [], "said": [], "claims": {}, "start_ns": NEVER_NS, "end_ns": NEVER_NS, "outcome": "fail"}
+            new = {"asked": [], "said": [], "claims": {}, "start_ns": sys.maxsize, "end_ns": sys.maxsize, "outcome": "fail"}
             key = keys.setdefault(operation["key"], {**new, "intent": operation["intent"]})
             key["asked"] += [legs] * (attempt["outcome"] != "fail")
             key["start_ns"] = min(key["start_ns"], attempt["start_ns"])
@@ -141,6 +140,7 @@ def verify(lines: list[bytes], certificate: dict[str, Any]) -> str:
 if __name__ == "__main__":
     try:
         run, code = Path(sys.argv[1]), 0
+        need(not (run / "witness.json").exists(), f"no certificate, but a witness of what is wrong: {run / 'witness.json'}")
         said = verify((run / "history.jsonl").read_bytes().splitlines(True), json.loads((run / "certificate.json").read_bytes()))
     except Stop as stop:
         code, said = stop.args

@@ -238,6 +238,15 @@ def test_is_a_command_with_an_exit_code(run, tmp_path):
     assert go(str(SOURCE)) == (1, "an account ends as no payment left it\n")
 
 
+def test_a_run_with_wrong_money_has_a_witness_in_place_of_a_certificate(run, tmp_path):
+    events, _ = run
+    (tmp_path / "history.jsonl").write_bytes(b"".join(lines_of(events)))
+    (tmp_path / "witness.json").write_text("{}")
+    done = subprocess.run([sys.executable, str(SOURCE), str(tmp_path)], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == f"no certificate, but a witness of what is wrong: {tmp_path / 'witness.json'}\n"
+
+
 def test_is_small_and_shares_no_code_with_what_it_verifies():
     text = SOURCE.read_text()
     assert len(text.splitlines()) <= 150
