@@ -14,6 +14,7 @@ from chaoskit.testing.fakes import (
     no_journeys,
 )
 from chaoskit.testing.injecting import injected
+from chaoskit.testing.ledgers import LedgerContract
 
 __all__ = [
     "EnvironmentContract",
@@ -23,6 +24,7 @@ __all__ = [
     "FakeLoad",
     "FakeService",
     "FixedChecker",
+    "LedgerContract",
     "NoFault",
     "RealEnvironmentContract",
     "SilentProgress",

@@ -299,7 +299,8 @@ class FakeLedger:
     def settle(self, keys: tuple[str, ...], *, timeout_s: float) -> Mapping[str, str]:
         assert timeout_s > 0
         self.settled.extend(keys)
-        return dict.fromkeys(keys, "tombstone")
+        applied = self.states[0].applied_keys
+        return {key: "applied" if key in applied else "tombstone" for key in keys}
 
     def open_transactions(self, *, timeout_s: float) -> int:
         assert timeout_s > 0
