@@ -10,7 +10,7 @@ READY := .venv/.ready
 SEED ?=
 FAILOVER := experiments/database_failover.chaos.yaml
 
-.PHONY: help setup demo test suite unit check images format bench compare clean distclean
+.PHONY: help setup demo test suite unit check images format bench compare matrix clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
@@ -67,6 +67,9 @@ bench: $(READY) .bench/.ready ## measure against the peers, as ratios of one run
 
 compare: $(READY) .bench/.ready ## run Chaos Toolkit and chaoskit in the same trouble and print what each says and leaves
 	$(BIN)/python tests/comparison/compare.py --peer .bench/bin/chaos $(if $(PAGE),--write $(PAGE))
+
+matrix: $(READY) ## break the bank in every way there is and write down which check says so: DEFECTS="a b" for some, SEEDS="1 2"
+	$(BIN)/python tests/matrix/matrix.py $(if $(DEFECTS),--defects "$(DEFECTS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
 .bench/.ready: Makefile
 	$(PYTHON) -m venv --clear .bench

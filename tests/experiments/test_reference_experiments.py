@@ -40,7 +40,10 @@ def failed(verdict):
     return {finding["checker"] for finding in verdict["findings"] if finding["outcome"] == "failed"}
 
 
-@pytest.mark.parametrize("name", ["database_failover", "network_partition", "server_saturation"])
+@pytest.mark.parametrize(
+    "name",
+    ["database_failover", "network_partition", "server_saturation", "standby_away", "primary_restart", "primary_isolated"],
+)
 def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
     verdict = run(chaoskit, name, place)
     assert verdict["verdict"] == "passed", json.dumps(verdict, indent=1)
@@ -56,6 +59,9 @@ def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
         ("database_failover", "async-replication", {"ack-durable"}),
         ("database_failover", "no-takeover", {"takeover"}),
         ("network_partition", "no-idempotency", {"at-most-once"}),
+        ("standby_away", "stale-promotion", {"ack-durable"}),
+        ("primary_restart", "restart-shows-waiting", {"observed-stays"}),
+        ("primary_isolated", "split-brain", {"ack-durable"}),
     ],
 )
 def test_fails_on_the_defect_by_the_right_checker(chaoskit, name, defect, checkers, place):
