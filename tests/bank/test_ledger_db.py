@@ -138,6 +138,7 @@ def test_the_decisions_that_are_replaced_are_those_of_patroni():
     ha = importlib.import_module("patroni.ha")
     assert callable(dcs.SyncState.matches)
     assert callable(ha.Ha.process_sync_replication)
+    assert callable(ha.Ha.is_lagging)
     assert callable(ha.Ha._handle_dcs_error)
     assert "sync.matches(self.state_handler.name, True)" in inspect.getsource(ha.Ha.is_healthiest_node)
 

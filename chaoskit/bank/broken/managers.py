@@ -6,10 +6,14 @@ They are text because they run beside Patroni, in an interpreter that has no cha
 from __future__ import annotations
 
 PROMOTES_ANYBODY = """\
-# Patroni takes only a standby that was in step when the primary was last seen. Here every standby counts as such.
+# Patroni takes only a standby that was in step when the primary was last seen. Here every standby counts as such, and
+# nobody asks how far it is behind.
+import patroni.postgresql  # first, or the next import goes round in a circle
 from patroni.dcs import SyncState
+from patroni.ha import Ha
 
 SyncState.matches = lambda self, name, check_leader=False: True
+Ha.is_lagging = lambda self, position: False
 """
 
 GIVES_UP_WAITING = """\
