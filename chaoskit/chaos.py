@@ -331,8 +331,11 @@ class Chaos:
         return self._environment
 
     def _take(self, environment: Environment | None) -> None:
-        """An environment with books takes one run: the next one would be judged by opening balances that hold no more."""
-        if environment is None or environment.topology.ledger is None:
+        """An environment with opening balances takes one run: the next one would be judged by balances that hold no more.
+
+        Where none were declared, each run reads them at its beginning.
+        """
+        if environment is None or environment.topology.ledger is None or environment.topology.opening is None:
             return
         if environment in BOOKS_READ:
             raise UsageError(

@@ -23,7 +23,7 @@ from chaoskit.model.history import Outcome
 from chaoskit.model.topology import LedgerState
 from chaoskit.model.verdict import Result
 from chaoskit.registry import Registry
-from chaoskit.testing import FakeEnvironment, FakeLedger, FakeLoad, FixedChecker, NoFault
+from chaoskit.testing import FakeEnvironment, FakeLedger, FakeLoad, FixedChecker, NoFault, fake_topology
 
 PASSES = FixedChecker()
 FAILS = FixedChecker(outcome=Result.FAILED)
@@ -328,6 +328,16 @@ def test_books_that_a_run_has_moved_judge_no_second_one(new):
         chaos.run(experiment())
         with pytest.raises(UsageError, match="an earlier run has moved its money"):
             chaos.run(experiment())
+
+
+def test_books_that_are_read_at_the_beginning_judge_every_run(new):
+    ledger = FakeLedger(LedgerState(read_from="one", accounts=(), postings=()))
+    environment = FakeEnvironment(replace(fake_topology(ledger=ledger), opening=None), ledger=ledger)
+    with new(environment) as chaos:
+        for _ in range(2):
+            chaos.run(experiment())
+            _verdict, folder = chaos.verdicts[-1]
+            assert '"event":"opening","balances":{},"found":true' in (folder / "history.jsonl").read_text()
 
 
 def test_a_frozen_machine_lets_nothing_run(new, environment, machine):

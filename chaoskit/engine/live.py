@@ -121,6 +121,8 @@ class LiveRun:
                 self._environment.up(is_stopping=self._stop.is_set, say=self._progress.say)
                 self._progress.say(f"the {self._environment.topology.name} is up after {time.monotonic() - started:.1f} s")
             self._append({"event": "facts", "facts": dict(self._environment.facts())})
+            if self._environment.topology.opening is None and (ledger := self._environment.ledger()) is not None:
+                self._append(opening.found(ledger))
             yield
         finally:
             self._down()

@@ -203,6 +203,8 @@ class History:
     run: Mapping[str, object] = field(default_factory=dict)
     opening: Mapping[str, int] | None = None
     """Opening balances by account; None when the system keeps no money."""
+    earlier: frozenset[tuple[str, str]] = frozenset()
+    """The transactions, with their keys, that were in the ledger before anybody was let in."""
     phases: Mapping[str, int] = field(default_factory=dict)
     """When each phase began: `load`, `drain`, `settle`, `end`."""
     operations: tuple[Operation, ...] = ()
@@ -283,6 +285,7 @@ class HistoryReader:
     def __init__(self) -> None:
         self._run: dict[str, object] = {}
         self._opening: dict[str, int] | None = None
+        self._earlier: frozenset[tuple[str, str]] = frozenset()
         self._phases: dict[str, int] = {}
         self._operations: dict[int, _Draft] = {}
         self._dispensed: list[Dispensed] = []
@@ -318,6 +321,7 @@ class HistoryReader:
         return History(
             run=dict(self._run),
             opening=self._opening,
+            earlier=self._earlier,
             phases=dict(self._phases),
             operations=tuple(operations),
             dispensed=tuple(self._dispensed),
@@ -341,6 +345,8 @@ class HistoryReader:
 
     def _on_opening(self, event: Event) -> None:
         self._opening = {str(a): _int(b) for a, b in _mapping(event["balances"]).items()}
+        rows = cast("Iterable[tuple[str, str]]", event.get("transactions", ()))
+        self._earlier = frozenset((str(transaction), str(key)) for transaction, key in rows)
 
     def _on_phase(self, event: Event) -> None:
         self._phases[str(event["phase"])] = _int(event["at_ns"])

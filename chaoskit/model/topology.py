@@ -243,7 +243,8 @@ class Topology:
     `journeys` is the reference `module:function` of a function `(options, seed) -> Mapping[str, Journey]`, loaded in the
     load's own process. `entry` is the service and port that journeys call. `ledger` builds the reader of the money from an
     `address(service, port)` function; None when the system keeps no money. `opening` gives the opening balances, in minor
-    units, from the seed and options: the truth that the ledger is compared with.
+    units, from the seed and options: the truth that the ledger is compared with. Without it they are read from the ledger before
+    anybody is let in, which takes its word for them.
     """
 
     name: str

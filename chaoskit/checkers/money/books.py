@@ -117,6 +117,8 @@ def require_postings(books: Books) -> None:
     """Raises `NotExercised` when the ledger holds none: rules about postings hold for an empty ledger, and say nothing."""
     if not books.ledger.postings:
         raise NotExercised("the ledger holds no postings, so nothing was proven")
+    if len(books.transactions) == len(books.history.earlier):
+        raise NotExercised("the ledger holds no postings but those from before the run, so nothing was proven")
 
 
 def gaps(history: History) -> str:
@@ -165,6 +167,10 @@ def _books(history: History, ledger: LedgerState) -> Books:
         transactions=_transactions(ledger),
         by_account=_by_account(ledger),
     )
+    if again := sorted(books.asked.keys() & {key for _, key in history.earlier}):
+        raise NotExercised(
+            f"key {again[0]!r} was in the ledger before the run, so nobody knows which payment it is of: take another seed"
+        )
     history.memo["books"] = books
     return books
 

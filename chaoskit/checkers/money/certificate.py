@@ -27,6 +27,8 @@ def certificate(history: History) -> dict[str, object]:
     for a history whose money checks passed. O(n log n).
     """
     books = open_books(history)
+    if history.earlier:
+        raise NotExercised("the ledger holds payments from before the run, which nobody can be asked about")
     line = timeline(books)
     lineup = of_all(line)
     if isinstance(lineup.found, Contradiction):

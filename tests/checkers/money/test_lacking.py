@@ -24,8 +24,8 @@ EMPTY = {
     Evidence.CLOSED_KEYS: {},
     Evidence.FENCE: {},
 }
-CHECKS = tuple(check for check in MONEY if check.name != "cash")
-"""No cash machine takes part here."""
+CHECKS = tuple(check for check in MONEY if check.name not in {"cash", "reconciled"})
+"""No cash machine and no other bank takes part here."""
 OF_ACCOUNTS = {Evidence.BALANCES, Evidence.ACCOUNT_VERSIONS}
 LOOKS = {"observed-stays", "read-window", "snapshot"}
 
@@ -176,3 +176,32 @@ def test_what_is_lacking_is_in_the_record(bank, lack):
 def by_key(**states):
     has = {Evidence.KEYS}
     return LedgerState(read_from="service", accounts=(), postings=(), keys=states, lacks=frozenset(set(Evidence) - has))
+
+
+def test_what_was_in_the_ledger_before_the_run_is_nobodys_fault(paid, bank):
+    history = earlier(bank.close(paid), "k1", "k2", asked="other")
+    assert "no-phantom" not in failed(history)
+    with pytest.raises(NotExercised, match="from before the run"):
+        certificate(history)
+
+
+def test_a_run_that_added_nothing_to_an_old_ledger_proves_nothing(paid, bank):
+    history = earlier(bank.close(paid), "k1", "k2", asked="other")
+    assert (
+        judged(history)["conserved"].summary == "the ledger holds no postings but those from before the run, so nothing was proven"
+    )
+
+
+def test_a_key_that_an_earlier_run_has_used_proves_nothing(paid, bank):
+    history = earlier(bank.close(paid), "k1")
+    assert inconclusive(history) == {check.name for check in CHECKS}
+    assert judged(history)["ack-durable"].summary == (
+        "key 'k1' was in the ledger before the run, so nobody knows which payment it is of: take another seed"
+    )
+
+
+def earlier(history, *keys, asked=""):
+    """The same, with these keys in the ledger before the run; *asked*, if given, goes before the keys that customers sent."""
+    rows = {(one.transaction, one.key) for one in history.final.first.postings if one.key in keys}
+    operations = tuple(replace(one, key=asked + one.key if one.key else "") for one in history.operations)
+    return replace(history, earlier=frozenset(rows), operations=operations)
