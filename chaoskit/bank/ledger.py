@@ -1,4 +1,4 @@
-"""Reads the final state of the money by SQL, from the current primary, and makes every open key definite.
+"""Reads the final state of the money: ours by SQL, from the current primary, and other banks' from the switch between them.
 
 The fence holds without knowing what is still under way: a key with a tombstone is refused by the database itself, however late the
 payment arrives.
@@ -6,16 +6,20 @@ payment arrives.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from http.client import HTTPException
 from typing import TypeVar
+from urllib.request import urlopen
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
 from chaoskit.bank import schema
 from chaoskit.model.errors import NotReady
-from chaoskit.model.topology import AccountState, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, LedgerState, Posting
 
 # Keys per statement: each waits for a payment under way with that key, so a batch holds few locks and no long transaction.
 BATCH = 500
@@ -25,7 +29,11 @@ LOOK_EVERY_S = 0.1
 ACCOUNTS = "SELECT account, kind, balance, version, lowest FROM accounts ORDER BY account"
 POSTINGS = "SELECT transaction::text, key, account, version, amount, balance_after FROM postings ORDER BY account, version"
 NODE = "SELECT coalesce(current_setting('bank.node', true), '')"
-OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND xact_start IS NOT NULL"
+OPEN = """
+SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND xact_start IS NOT NULL),
+  (SELECT count(*) FROM outbox WHERE NOT sent)
+"""
+UNSENT = "SELECT t.key FROM outbox o JOIN transactions t USING (transaction) WHERE NOT o.sent ORDER BY t.key"
 DIGEST = """
 SELECT encode(sha256(convert_to(
   coalesce((SELECT string_agg(concat_ws(' ', account, balance, version), E'\\n' ORDER BY account) FROM accounts), '') || E'\\n' ||
@@ -38,10 +46,16 @@ T = TypeVar("T")
 
 
 class SqlLedger:
-    """The `Ledger` of the reference bank. *members* are the database's members by name; each call makes its own connection."""
+    """The `Ledger` of the reference bank. *members* are the database's members by name; each call makes its own connection.
 
-    def __init__(self, members: Mapping[str, tuple[str, int]], *, user: str, name: str) -> None:
+    What other banks have booked is read from the switch at *rail*; without it nobody asks them.
+    """
+
+    def __init__(
+        self, members: Mapping[str, tuple[str, int]], *, user: str, name: str, rail: tuple[str, int] | None = None
+    ) -> None:
         self._members = dict(members)
+        self._rail = rail
         self._user = user
         self._name = name
 
@@ -61,14 +75,17 @@ class SqlLedger:
         return states
 
     def open_transactions(self, *, timeout_s: float) -> int:
-        """Transactions of the core that are open on the primary, looked at until there is none or the time is up."""
+        """Transactions of the core that are open on the primary, looked at until there is none or the time is up.
+
+        What still waits to be sent to other banks is waited for, too, but not counted: it changes their books, not ours.
+        """
         until_s = time.monotonic() + timeout_s
 
         def count(connection: psycopg.Connection) -> int:
             while True:
                 row = connection.execute(OPEN, (schema.CORE_SESSION,)).fetchone()
                 assert row is not None
-                if row[0] == 0 or time.monotonic() + LOOK_EVERY_S >= until_s:
+                if row == (0, 0) or time.monotonic() + LOOK_EVERY_S >= until_s:
                     return int(row[0])
                 time.sleep(LOOK_EVERY_S)
 
@@ -83,6 +100,7 @@ class SqlLedger:
             connection.read_only = True
             with connection.transaction():
                 node = connection.execute(NODE).fetchone()
+                unsent = connection.execute(UNSENT).fetchall()
                 accounts = connection.execute(ACCOUNTS).fetchall()
                 postings = connection.execute(POSTINGS).fetchall()
             assert node is not None
@@ -96,9 +114,29 @@ class SqlLedger:
                     Posting(transaction=transaction, key=key, account=account, version=version, amount=amount, balance_after=after)
                     for transaction, key, account, version, amount, after in postings
                 ),
+                unsent=tuple(key for (key,) in unsent),
             )
 
-        return self._on_primary(snapshot, doing="read the ledger", timeout_s=timeout_s)
+        until_s = time.monotonic() + timeout_s
+        ledger = self._on_primary(snapshot, doing="read the ledger", timeout_s=timeout_s)
+        # After our own books, so that whatever they say was sent can have arrived.
+        return replace(ledger, credits=self._credits(until_s)) if self._rail else ledger
+
+    def _credits(self, until_s: float) -> tuple[Credit, ...]:
+        """What the switch has credited at other banks."""
+        assert self._rail is not None
+        host, port = self._rail
+        url = f"http://{host}:{port}/journal"
+        while True:
+            try:
+                with urlopen(url, timeout=max(1.0, until_s - time.monotonic())) as response:
+                    found = json.load(response)["credits"]
+                return tuple(Credit(key=row["key"], account=row["creditor"], amount=row["amount"]) for row in found)
+            except (OSError, HTTPException, ValueError) as error:
+                if time.monotonic() + LOOK_EVERY_S >= until_s:
+                    reason = f"could not read what other banks have booked ({url}): {_first_line(error)}"
+                    raise NotReady(f"ledger: {reason}. Look into the log of the rail.") from error
+                time.sleep(LOOK_EVERY_S)
 
     def digests(self, *, timeout_s: float) -> Mapping[str, str]:
         """A digest of the same state on each member that answers; waits, within the limit, until they are equal.

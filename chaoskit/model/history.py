@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from chaoskit.model.errors import ChaoskitError
-from chaoskit.model.topology import AccountState, Currency, Evidence, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, Currency, Evidence, LedgerState, Posting
 
 FORMAT = 1
 
@@ -326,6 +326,7 @@ class HistoryReader:
             operations=tuple(operations),
             dispensed=tuple(self._dispensed),
             faults=tuple(self._faults.values()),
+        self._credits: dict[int, list[Credit]] = {}
             samples=tuple(self._samples),
             load=self._load,
             final=self._final,
@@ -480,8 +481,9 @@ class HistoryReader:
         else:
             accounts, postings = self._accounts.pop(read, []), self._postings.pop(read, [])
             keys = self._keys.pop(read, {})
-            counts = _int(event["accounts"]), _int(event["postings"]), _int(event.get("keys", 0))
-            if (len(accounts), len(postings), len(keys)) != counts:
+            credits_ = self._credits.pop(read, [])
+            counts = _int(event["accounts"]), _int(event["postings"]), _int(event.get("keys", 0)), _int(event.get("credits", 0))
+            if (len(accounts), len(postings), len(keys), len(credits_)) != counts:
                 raise ValueError("the ledger's lines are not all here")
             state = LedgerState(
                 read_from=str(event["read_from"]),
@@ -506,6 +508,10 @@ class HistoryReader:
     def _on_finished(self, event: Event) -> None:
         self._phases["end"] = _int(event["at_ns"])
         self._complete = True
+    def _on_credit(self, event: Event) -> None:
+        credit = Credit(key=str(event["key"]), account=str(event["account"]), amount=_int(event["amount"]))
+        self._credits.setdefault(_int(event["read"]), []).append(credit)
+
 
     def _on_sealed(self, event: Event) -> None:
         """Nothing that happened: who has the lines sees whether it fits."""
@@ -522,6 +528,8 @@ EVENTS = tuple(name for name in _TAKE if name != "unknown")
 
 @dataclass(slots=True, kw_only=True)
 class _Draft:
+                credits=tuple(credits_) if "credits" in event else None,
+                unsent=tuple(str(key) for key in cast("Iterable[object]", event.get("unsent", ()))),
     """An operation that events are still being added to. An attempt is only its start until its answer is read.
 
     The frozen `Operation` is made when a history is asked for: making a new one for each event would take twice as long.
@@ -630,3 +638,6 @@ def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is not a mapping")
     return value
+    for credit in state.credits or ():
+        yield {"event": "credit", "read": read, "key": credit.key, "account": credit.account, "amount": credit.amount}
+        **({"credits": len(state.credits), "unsent": list(state.unsent)} if state.credits is not None else {}),

@@ -205,6 +205,15 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """A payment that came from this bank, as another bank's book has it. A book that has it twice has two of these."""
+
+    key: str
+    account: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerState:
     """A snapshot of the whole ledger. `lacks` is what it cannot show; the fields for that are empty and mean nothing."""
 
@@ -214,6 +223,10 @@ class LedgerState:
     keys: Mapping[str, str] = field(default_factory=dict)
     """What it says of each key that it was asked about (`applied`, `refused`, `tombstone`, `absent`), where postings have none."""
     lacks: frozenset[Evidence] = frozenset()
+    credits: tuple[Credit, ...] | None = None
+    """What other banks have booked of payments through a `clearing` account; None when nobody asked them."""
+    unsent: tuple[str, ...] = ()
+    """Keys of payments to other banks that still wait to be sent, by this bank's own word."""
 
     @property
     def applied_keys(self) -> set[str]:

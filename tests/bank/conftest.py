@@ -10,6 +10,7 @@ import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import psycopg
@@ -79,7 +80,10 @@ class Bank:
         self.database = database
         self.urls = urls
         self.http = http
-        self.ledger = SqlLedger({"solo": (postgres.host, postgres.port)}, user=postgres.user, name=database)
+        rail = urlsplit(urls["rail"])
+        self.ledger = SqlLedger(
+            {"solo": (postgres.host, postgres.port)}, user=postgres.user, name=database, rail=(rail.hostname, rail.port)
+        )
         self.people = people.customers(SEED)
 
     async def call(self, method, path, *, to="gateway", body=None, headers=None):

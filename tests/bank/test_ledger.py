@@ -7,6 +7,7 @@ import pytest
 from chaoskit.bank import customers
 from chaoskit.bank.ledger import SqlLedger
 from chaoskit.model.errors import NotReady
+from chaoskit.model.topology import Credit
 
 
 def test_the_books_sum_to_the_opening_after_payments_of_every_kind(bank):
@@ -107,3 +108,35 @@ def test_a_ledger_that_cannot_be_read_is_an_error_that_says_where():
         ledger.read(timeout_s=0.1)
     with pytest.raises(NotReady, match="make digests"):
         ledger.digests(timeout_s=0.1)
+
+
+@pytest.mark.parametrize("is_struck_off", [True, False])
+def test_the_other_banks_book_is_read_and_what_waits_to_be_sent_is_named(bank, is_struck_off):
+    async def scenario():
+        async with bank() as it:
+            assert (await it.read()).credits == ()
+            if not is_struck_off:
+                with it.connect() as stranger:
+                    stranger.execute("CREATE RULE never_sent AS ON UPDATE TO outbox DO INSTEAD NOTHING")
+            order = {"kind": "interbank", "from": it.rich()[0], "to": "other-9", "amount": 7}
+            assert (await it.call("POST", "/movements", to="core", body=order, headers={"Idempotency-Key": "k"}))[0] == 200
+            # It is no open transaction of ours, but it is waited for.
+            assert await asyncio.to_thread(it.ledger.open_transactions, timeout_s=10 if is_struck_off else 1) == 0
+            state = await it.read()
+            assert state.credits == (Credit(key="k", account="other-9", amount=7),)
+            assert state.unsent == (() if is_struck_off else ("k",))
+
+    asyncio.run(scenario())
+
+
+def test_a_switch_that_cannot_be_read_is_an_error_that_says_where(bank):
+    async def scenario():
+        async with bank() as it:
+            where = {"solo": (it.postgres.host, it.postgres.port)}
+            ledger = SqlLedger(where, user=it.postgres.user, name=it.database, rail=("127.0.0.1", 1))
+            with pytest.raises(NotReady, match=r"could not read what other banks have booked \(http://127.0.0.1:1/journal\)"):
+                await asyncio.to_thread(ledger.read, timeout_s=0.2)
+            alone = SqlLedger(where, user=it.postgres.user, name=it.database)
+            assert (await asyncio.to_thread(alone.read, timeout_s=5)).credits is None
+
+    asyncio.run(scenario())

@@ -18,7 +18,7 @@ from chaoskit.model.history import (
     ledger_events,
     read_history,
 )
-from chaoskit.model.topology import AccountState, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, LedgerState, Posting
 
 LEDGER = LedgerState(
     read_from="ledger-db-2",
@@ -250,3 +250,13 @@ def test_a_part_of_a_history_does_not_share_what_was_worked_out_from_the_whole()
 def test_seconds_count_from_the_profiles_zero_as_a_document_does():
     history = replace(HISTORY, phases={"load": HISTORY.operations[0].due_ns - 250_000_000})
     assert history.seconds(HISTORY.operations[0].due_ns) == 0.25
+
+
+@pytest.mark.parametrize("credits_", [None, (), (Credit(key="k1", account="other-7", amount=100),) * 2])
+def test_what_other_banks_have_booked_is_kept_also_when_it_is_nothing(credits_):
+    ledger = replace(LEDGER, credits=credits_, unsent=() if credits_ is None else ("k2",))
+    events = list(ledger_events(ledger, read=1))
+    assert read_history(lines(events)).final.first == ledger
+    if credits_:
+        short = read_history(lines(event for event in events if event["event"] != "credit"))
+        assert (short.torn_lines, short.final) == (1, None)

@@ -16,6 +16,7 @@ from chaoskit.checkers.money.no_refused_effect import NoRefusedEffect
 from chaoskit.checkers.money.observed_stays import ObservedStays
 from chaoskit.checkers.money.order import Order
 from chaoskit.checkers.money.read_window import ReadWindow
+from chaoskit.checkers.money.reconciled import Reconciled
 from chaoskit.checkers.money.session import Session
 from chaoskit.checkers.money.snapshot import Snapshot
 from chaoskit.checkers.money.staleness import Staleness
@@ -31,6 +32,7 @@ MONEY = (
     BalanceIsLedger(),
     VersionChain(),
     NoOverdraft(),
+    Reconciled(if_any=True),
     Cash(if_any=True),
     Order(),
     AnswerStable(if_any=True),
@@ -54,6 +56,7 @@ __all__ = [
     "ObservedStays",
     "Order",
     "ReadWindow",
+    "Reconciled",
     "Session",
     "Snapshot",
     "Staleness",
