@@ -139,6 +139,10 @@ class Chaos:
             allow=self._allow,
         )
         read = experiment if isinstance(experiment, Experiment) else wiring.read(request, self._registry)
+        if not read.expect:
+            raise UsageError(
+                f"{read.source or 'chaos.run'}: {read.title!r} expects nothing, and no expectation is no pass; name a check"
+            )
         if environment is None and (own := self._environment_of(read)) is not None:
             used = own
         if used is not None:

@@ -73,6 +73,8 @@ class Settings:
     runs: Path
     seed: int | None
     environment: str
+    environment_by: str
+    """Where that stands: an option, an ini line or a variable."""
     inconclusive: str
     require_docker: bool
     allow: tuple[str, ...]
@@ -152,17 +154,21 @@ def _settings(config: pytest.Config) -> Settings:
         wrong += [
             f"{word} was given, and {given['collect'][1]} says that no *{SUFFIX} is collected; leave one out" for word in files
         ]
-    if wrong:
-        raise pytest.UsageError("chaoskit: " + "\nchaoskit: ".join(wrong))
     runs = Path(values["runs"] or "runs")
     if given["runs"][1] == SETTINGS[1].option:
         runs = config.invocation_params.dir / runs
+    # Absolute: a test may change its folder.
+    runs = (config.inipath.parent if config.inipath and given["runs"][1] == "chaos_runs" else config.rootpath) / runs
+    if runs.exists() and not runs.is_dir():
+        wrong.append(f"{given['runs'][1]}: {runs} is not a folder; expected where run folders may go")
+    if wrong:
+        raise pytest.UsageError("chaoskit: " + "\nchaoskit: ".join(wrong))
     return Settings(
         collect=collect,
-        # Absolute: a test may change its folder.
-        runs=(config.inipath.parent if config.inipath and given["runs"][1] == "chaos_runs" else config.rootpath) / runs,
+        runs=runs,
         seed=None if seed is None else int(seed),
         environment=values["environment"] or "",
+        environment_by=given["environment"][1],
         inconclusive=values["inconclusive"] or "fail",
         require_docker=values["require_docker"] == "yes",
         allow=allow,
@@ -209,22 +215,19 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    wrong = [line for node in report.result or () if isinstance(node, pytest.Item) for line in _prepare(node)]
-    if wrong:
-        report.outcome, report.longrepr, report.result = "failed", "\n".join(wrong), []
+    ours = [node for node in report.result or () if isinstance(node, pytest.Item) and _is_ours(node)]
+    if ours:
+        wrong = session_of(ours[0].config).mistakes(ours)
+        if wrong:
+            report.outcome, report.longrepr, report.result = "failed", "\n".join(wrong), []
     return report
 
 
-def _prepare(item: pytest.Item) -> list[str]:
-    """Marks a test of ours, and says what is wrong with its marks."""
+def _is_ours(item: pytest.Item) -> bool:
+    """Whether a test has a mark of ours; one with the fixture `chaos` gets it."""
     if "chaos" in getattr(item, "fixturenames", ()) and item.get_closest_marker("chaos") is None:
         item.add_marker("chaos")
-    if not any(mark.name in MARKERS for mark in item.iter_markers()):
-        return []
-    from chaoskit.pytesting.marks import mistakes
-
-    session_of(item.config)
-    return mistakes(item)
+    return any(mark.name in MARKERS for mark in item.iter_markers())
 
 
 @pytest.fixture

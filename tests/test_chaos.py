@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -286,6 +286,12 @@ def test_what_cannot_be_chosen_any_more_is_refused(new, environment, document, t
         path = document(DOCUMENT, (fake, f"{{use: bank, {key}: {value}}}"), *bank)
         with pytest.raises(UsageError, match=rf"fake\.chaos\.yaml: environment.{key}: .* environment 'bank' is up already"):
             like_the_bank.run(path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_experiment_without_expectations_is_refused_before_anything_is_started(new, environment, tmp_path):
+    with pytest.raises(UsageError, match="'the fake survives' expects nothing, and no expectation is no pass"):
+        new(environment).run(replace(experiment(), expect=()))
     assert not (tmp_path / "runs").exists()
 
 

@@ -15,7 +15,7 @@ from chaoskit.model.errors import InvalidDocument, Problem
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.protocols import Environment
 from chaoskit.pytest_plugin import SETTINGS_KEY, SUFFIX, session_of
-from chaoskit.pytesting.outcomes import MISSING_FIXTURE_KEY
+from chaoskit.pytesting.lookup import missing
 from chaoskit.registry import Registry
 
 SATURATES = {"saturate"}
@@ -50,23 +50,32 @@ class ExperimentItem(pytest.Function):
 
     @classmethod
     def of(cls, file: ExperimentFile, name: str, experiment: Experiment) -> ExperimentItem:
-        """Raises `InvalidDocument` for a mark that is not registered, where that is asked for."""
-        fixture = experiment.environment.fixture or file.config.stash[SETTINGS_KEY].environment
+        """Raises `InvalidDocument` for what its fixture rules out, and for a mark that has to be registered and is not."""
+        settings = file.config.stash[SETTINGS_KEY]
+        choice = experiment.environment
+        fixture = choice.fixture or settings.environment
         full = f"{name}[{experiment.entry}]" if experiment.entry else name
         item: ExperimentItem = cls.from_parent(file, name=full, callobj=_call(experiment, fixture))
         item.line = file.line_of("title")
-        if fixture:
-            says = (
-                f"{file.nodeid}:{file.line_of('environment')}: environment.fixture: there is no fixture {fixture!r} for this file; "
-                "expected one that gives an environment which is up (pytest --fixtures lists those that there are)"
+        wrong = {}
+        if fixture and (says := missing(item, fixture)):
+            wrong["environment.fixture" if choice.fixture else settings.environment_by] = says
+        if fixture and not choice.fixture:
+            up = f"is chosen, and the environment is up already, by the fixture {fixture!r} ({settings.environment_by})"
+            for key, value in ("on", choice.on), ("options", ", ".join(choice.options)):
+                if value:
+                    wrong[f"environment.{key}"] = f"{value!r} {up}; leave one of them out"
+        if wrong:
+            line = file.line_of("environment")
+            raise InvalidDocument(
+                tuple(Problem(message=says, file=str(file.path), line=line, where=where) for where, says in wrong.items())
             )
-            item.stash[MISSING_FIXTURE_KEY] = (fixture, says)
         for mark in experiment.marks:
             item.add_marker(_mark(mark, file))
         item.add_marker("chaos")
         if any(injection.fault.kind in SATURATES for injection in experiment.faults):
             item.add_marker("chaos_serial")
-        if not fixture and experiment.environment.on == "docker":
+        if not fixture and choice.on == "docker":
             item.add_marker("chaos_docker")
         return item
 

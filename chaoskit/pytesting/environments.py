@@ -7,13 +7,14 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, overload
 
 import pytest
 
 from chaoskit.model.errors import CannotHeal, UsageError
 from chaoskit.model.protocols import Environment
 from chaoskit.pytest_plugin import session_of
+from chaoskit.pytesting.lookup import MADE_BY_US
 
 E = TypeVar("E", bound=Environment)
 Scope = Literal["session", "package", "module", "class", "function"]
@@ -40,13 +41,29 @@ def running(
     environment.down()
 
 
+@overload
+def environment_fixture(build: Callable[..., Environment], /) -> Callable[..., object]: ...
+
+
+@overload
 def environment_fixture(
     *,
     scope: Scope | Callable[[str, pytest.Config], Scope] = "function",
     name: str | None = None,
     params: Sequence[object] | None = None,
     ids: Sequence[str] | None = None,
-) -> Callable[[Callable[..., Environment]], Callable[..., object]]:
+) -> Callable[[Callable[..., Environment]], Callable[..., object]]: ...
+
+
+def environment_fixture(
+    build: Callable[..., Environment] | None = None,
+    /,
+    *,
+    scope: Scope | Callable[[str, pytest.Config], Scope] = "function",
+    name: str | None = None,
+    params: Sequence[object] | None = None,
+    ids: Sequence[str] | None = None,
+) -> Callable[..., object]:
     """Makes a fixture of a function that builds an environment, which asks for fixtures by its arguments as any fixture does.
 
         @environment_fixture(scope="module")
@@ -78,10 +95,11 @@ def environment_fixture(
 
         functools.update_wrapper(fixture, build)
         del fixture.__wrapped__  # type: ignore[attr-defined]
+        setattr(fixture, MADE_BY_US, True)
         asked = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY)
         others = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for key, one in wants.parameters.items() if key != "request"]
         fixture.__signature__ = inspect.Signature([asked, *others])  # type: ignore[attr-defined]
         made: Callable[..., object] = pytest.fixture(scope=scope, name=name, params=params, ids=ids)(fixture)
         return made
 
-    return make
+    return make if build is None else make(build)

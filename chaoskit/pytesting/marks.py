@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaoskit.pytest_plugin import MARKERS
+from chaoskit.pytest_plugin import MARKERS, Settings
+from chaoskit.pytesting.lookup import is_of_the_suite, missing
 from chaoskit.registry import not_one_of
 
 TAKES = {
@@ -16,10 +17,25 @@ TAKES = {
 }
 
 
-def mistakes(item: pytest.Item) -> list[str]:
-    """Every mistake in the marks of a test, with the place of the test."""
-    path, line = item.location[0], (item.location[1] or 0) + 1
-    return [f"{path}:{line}: mark {name} of {item.name}: {what}" for name, what in dict.fromkeys(_mistakes(item))]
+def mistakes(item: pytest.Item, settings: Settings) -> dict[str, str]:
+    """Every mistake in the marks of a test, with the place of the test; by what is told once, however many tests make it."""
+    place = f"{item.location[0]}:{(item.location[1] or 0) + 1}"
+    wrong = {line: line for name, what in _mistakes(item) for line in [f"{place}: mark {name} of {item.name}: {what}"]}
+    name = "" if wrong else fixture_of(item, settings)
+    if name and name not in item.fixturenames and (says := missing(item, name)):  # type: ignore[attr-defined]
+        by_mark = setting_of(item, "environment") is not None
+        line = f"{place}: mark chaos of {item.name}: {says}" if by_mark else f"{place}: {settings.environment_by}: {says}"
+        wrong[line if by_mark else name] = line
+    return wrong
+
+
+def fixture_of(item: pytest.Item, settings: Settings) -> str:
+    """The fixture that gives a test its environment; "" for a test of which that cannot be known, and for a document."""
+    if "chaos_environment" not in getattr(item, "fixturenames", ()):
+        return ""
+    if is_of_the_suite(item, "chaos_environment"):
+        return "chaos_environment"
+    return str(setting_of(item, "environment") or settings.environment)
 
 
 def _mistakes(item: pytest.Item) -> Iterator[tuple[str, str]]:

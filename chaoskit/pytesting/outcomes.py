@@ -25,8 +25,6 @@ from chaoskit.reports.text import text_report
 if TYPE_CHECKING:
     from types import TracebackType
 
-MISSING_FIXTURE_KEY = pytest.StashKey[tuple[str, str]]()
-"""The fixture that a document asks for, and what to say when it is not there: pytest would show our function that asks."""
 OURS = str(Path(__file__).parents[1])
 
 
@@ -39,10 +37,6 @@ def translate(
         return
     if isinstance(error, MissingEngine) and call.when != "teardown" and not settings.require_docker:
         _skip(item, report, str(error))
-    elif isinstance(error, pytest.FixtureLookupError):
-        fixture, says = item.stash.get(MISSING_FIXTURE_KEY, ("", ""))
-        if error.argname == fixture:
-            report.longrepr = says
     elif isinstance(error, NotPassed) and call.when == "call":
         _not_passed(item, call, report, error, settings)
     elif isinstance(error, ChaoskitError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import random
 import shlex
+import warnings
 import weakref
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,8 @@ from chaoskit.pytest_plugin import SETTINGS_KEY
 from chaoskit.pytesting.bound import BoundChaos
 from chaoskit.pytesting.environments import running
 from chaoskit.pytesting.interrupts import Interrupts
-from chaoskit.pytesting.marks import setting_of
+from chaoskit.pytesting.lookup import may_be_shared
+from chaoskit.pytesting.marks import fixture_of, mistakes, setting_of
 from chaoskit.pytesting.outcomes import translate
 from chaoskit.pytesting.warning import ChaosWarning
 
@@ -38,8 +41,42 @@ class ChaosSession:
         self._interrupts = Interrupts()
         self._ours: weakref.WeakSet[Environment] = weakref.WeakSet()
         """Environments that fixtures of ours have brought up: nobody else has them."""
+        self._users: dict[str, int] = {}
+        """How many tests use a fixture of which nobody knows whether it is this worker's own."""
         self.cut_off: list[tuple[str, list[tuple[str, object]]]] = []
         """Tests that were interrupted, of which no report tells, in the form of `Reports.rows`."""
+
+    def mistakes(self, items: Iterable[pytest.Item]) -> list[str]:
+        """What is wrong with tests that were just collected, each with its place."""
+        wrong: dict[str, str] = {}
+        for item in items:
+            wrong = {**mistakes(item, self._settings), **wrong}  # what is wrong with a setting is told once
+            if self._workers > 1 and (said := self._shared(item)):
+                wrong[said] = said
+        return sorted(wrong.values(), key=_by_place)
+
+    def _shared(self, item: pytest.Item) -> str:
+        """Warn of a fixture that may give one environment to several workers; what to say where warnings are errors, else ""."""
+        name = fixture_of(item, self._settings)
+        found = may_be_shared(item, name) if name else None
+        is_held = item.get_closest_marker("xdist_group") and item.config.getoption("loadgroup", default=False)
+        if found is None or is_held:
+            return ""
+        (where, scope), self._users[name] = found, self._users.get(name, 0) + 1
+        if self._users[name] != 2:  # a single test is on one worker; and once is enough
+            return ""
+        file, _, line = where.rpartition(":")
+        path = Path(file).relative_to(item.config.rootpath) if Path(file).is_relative_to(item.config.rootpath) else file
+        says = (
+            f"fixture {name!r} has the scope {scope!r} and is none of environment_fixture, so it may give the same environment to "
+            f"{self._workers} workers; make it one of environment_fixture, which brings up one for each, or put its tests onto one "
+            f"worker: @pytest.mark.xdist_group({name!r}) and --dist loadgroup"
+        )
+        try:
+            warnings.warn_explicit(says, ChaosWarning, str(path), int(line))
+        except ChaosWarning:
+            return f"{path}:{line}: {says}"
+        return ""
 
     @contextlib.contextmanager
     def up(self, environment: Environment) -> Iterator[None]:
@@ -129,6 +166,12 @@ class ChaosSession:
 
             add_links(item.config, report, chaos)
         return report
+
+
+def _by_place(line: str) -> tuple[str, int]:
+    file, _, rest = line.partition(":")
+    number = rest.partition(":")[0]
+    return file, int(number) if number.isdecimal() else 0
 
 
 def _why_no_engine() -> str:

@@ -138,9 +138,76 @@ def test_the_document_names_its_fixture_before_the_settings_do(suite, document):
     suite.write("y.chaos.yaml", document)
     suite.write("z.chaos.yaml", fixture.replace("other", "nobody"))
     result = suite.run()
-    result.assert_outcomes(passed=2, errors=1)
+    result.assert_outcomes(passed=2, failed=1)
     assert suite.log == ["other", "up", "down", "up", "down"]
-    result.stdout.fnmatch_lines(["z.chaos.yaml:3: environment.fixture: there is no fixture 'nobody' for this file; *"])
+    result.stdout.fnmatch_lines(
+        ["z.chaos.yaml:3: environment.fixture: there is no fixture 'nobody' for this file; *", "z.chaos.yaml:3: InvalidDocument"]
+    )
+
+
+def test_a_fixture_that_the_settings_name_in_vain_is_told_with_the_setting(suite, document):
+    suite.write("x.chaos.yaml", document)
+    suite.tests("""
+        def test_one(chaos):
+            by_hand(chaos, PASSES)
+
+        def test_two(chaos):
+            by_hand(chaos, PASSES)
+
+        @pytest.mark.chaos(environment="payments")
+        def test_marked(chaos):
+            by_hand(chaos, PASSES)
+    """)
+    result = suite.run("--chaos-environment=nobody")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(
+        ["test_it.py:10: --chaos-environment: there is no fixture 'nobody' for this file; expected one that gives *"]
+    )
+    assert result.stdout.str().count("--chaos-environment: there is no") == 1, "it is one and the same for all tests of a file"
+    result = suite.run("--chaos-environment=nobody", "x.chaos.yaml")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["x.chaos.yaml:3: --chaos-environment: there is no fixture 'nobody' for this file; *"])
+    suite.run("--chaos-environment=nobody", "test_it.py::test_marked", "--continue-on-collection-errors").assert_outcomes(errors=1)
+    assert suite.log == []
+
+
+def test_a_fixture_of_ones_own_needs_no_setting(suite):
+    suite.tests("""
+        @pytest.fixture
+        def chaos_environment(payments):
+            return payments
+
+        def test_it(chaos):
+            by_hand(chaos, PASSES)
+    """)
+    suite.run("--chaos-environment=nobody").assert_outcomes(passed=1)
+
+
+def test_what_a_document_cannot_choose_is_told_with_its_place(suite, document):
+    """Its environment comes from a fixture that the settings name: it is up, so options would say nothing."""
+    use = '{use: "chaoskit.testing:fake_topology"'
+    swept = document.replace(use + "}", "bank").replace("visit", "transfer").replace("service: back", "service: core")
+    suite.write("x.chaos.yaml", swept + "matrix: {environment.options.defect: [none, no-idempotency]}\n")
+    suite.write("y.chaos.yaml", document.replace(use, use + ", on: docker"))
+    result = suite.run()
+    result.assert_outcomes(failed=2)
+    says = "and the environment is up already, by the fixture 'payments' (chaos_environment); leave one of them out"
+    result.stdout.fnmatch_lines(
+        [
+            f"x.chaos.yaml:3: environment.options: 'defect' is chosen, {says}",
+            f"y.chaos.yaml:3: environment.on: 'docker' is chosen, {says}",
+        ]
+    )
+
+
+def test_a_document_that_is_about_another_system_is_refused_when_the_fixture_is_up(suite, document):
+    use = '{use: "chaoskit.testing:fake_topology"}'
+    suite.write(
+        "x.chaos.yaml", document.replace(use, "bank").replace("visit", "transfer").replace("service: back", "service: core")
+    )
+    result = suite.run()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*x.chaos.yaml: environment: the document is about 'bank', *"])
 
 
 def test_names_are_checked_against_what_the_fixture_gives(suite, document):

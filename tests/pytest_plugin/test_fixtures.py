@@ -48,6 +48,18 @@ def test_a_fixture_asks_for_others_and_can_have_parameters_and_a_name(suite):
     assert suite.log == ["up", "a", "down", "up", "b", "down"]
 
 
+def test_it_needs_no_brackets(suite):
+    suite.tests("""
+        @environment_fixture
+        def mine():
+            return Logged()
+
+        def test_it(mine):
+            assert mine.is_up
+    """)
+    suite.run().assert_outcomes(passed=1)
+
+
 def test_the_mark_names_the_environment_of_one_test(suite):
     with (suite.path / "conftest.py").open("a") as file:
         file.write("\n\n@environment_fixture()\ndef other():\n    return FakeEnvironment()\n")

@@ -33,15 +33,39 @@ def test_every_wrong_argument_of_a_mark_is_told_with_its_place_before_anything_i
     suite.run("--continue-on-collection-errors").assert_outcomes(errors=2, passed=1)
 
 
-def test_a_fixture_that_does_not_exist_is_told_in_the_test_that_asks(suite):
+def test_a_fixture_that_a_mark_names_in_vain_is_told_with_its_place_before_anything_is_run(suite):
     suite.tests("""
-        @pytest.mark.chaos(environment="nobody")
-        def test_it(chaos):
+        @pytest.fixture
+        def mine(payments):
+            return payments
+
+        class TestThem:
+            @pytest.fixture
+            def inner(self, payments):
+                return payments
+
+            @pytest.mark.chaos(environment="inner")
+            def test_inner(self, chaos):
+                by_hand(chaos, PASSES)
+
+        @pytest.mark.chaos(environment="mine")
+        def test_mine(chaos):
+            by_hand(chaos, PASSES)
+
+        @pytest.mark.parametrize("one", [None])
+        @pytest.mark.chaos(environment="one")
+        def test_parameter(chaos, one):
+            assert chaos.environment is None
+
+        @pytest.mark.chaos(environment="inner")
+        def test_outer(chaos):
             pass
     """)
     result = suite.run()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*fixture 'nobody' not found*"])
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["test_it.py:32: mark chaos of test_outer: there is no fixture 'inner' for this file; expected *"])
+    suite.tests((suite.path / "test_it.py").read_text().partition('@pytest.mark.chaos(environment="inner")\ndef test_outer')[0])
+    suite.run().assert_outcomes(passed=3)
 
 
 LISTENS = """

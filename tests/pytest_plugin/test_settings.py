@@ -53,6 +53,14 @@ def test_everything_that_is_wrong_is_one_usage_error(suite, monkeypatch):
     assert len(result.errlines) == 4 or result.errlines[4:] == [""]
 
 
+def test_run_folders_need_a_folder(suite):
+    suite.write("runs.txt", "")
+    suite.tests(SHOW)
+    result = suite.run("--chaos-runs=runs.txt")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: chaoskit: --chaos-runs: *runs.txt is not a folder; expected where run folders may go"])
+
+
 def test_a_misspelt_permission_is_told_before_anything_is_started(suite):
     suite.tests("""
         def test_it(chaos):

@@ -117,3 +117,44 @@ def test_wrong_settings_are_told_once_for_all_workers(suite):
     result = suite.run_apart("-n", "2", "--chaos-seed=x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: chaoskit: --chaos-seed: 'x' is not a seed*"])
+
+
+SHARED = """
+    from chaoskit.testing import FakeEnvironment
+
+    @pytest.fixture(scope="module")
+    def theirs():
+        return FakeEnvironment()
+
+    @pytest.mark.chaos(environment="theirs")
+    def test_one(chaos):
+        pass
+
+    @pytest.mark.chaos(environment="theirs")
+    def test_two(chaos):
+        pass
+"""
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_scope_that_may_share_an_environment_is_told_at_collection(suite, strict):
+    """Only a fixture of ours is known to bring up one for each worker."""
+    suite.ini(warnings="error" if strict else "default")
+    suite.tests(SHARED)
+    result = suite.run_apart("-n", "2")
+    result.assert_outcomes(**({"errors": 1} if strict else {"passed": 2}))
+    says = (
+        "test_it.py:*: fixture 'theirs' has the scope 'module' and is none of environment_fixture, so it may give the same "
+        "environment to 2 workers; *"
+    )
+    result.stdout.fnmatch_lines([f"*{says}"])
+    if not strict:
+        return
+    grouped = SHARED.replace("@pytest.mark.chaos(", '@pytest.mark.xdist_group("theirs")\n    @pytest.mark.chaos(')
+    own = SHARED.replace('pytest.fixture(scope="module")', 'environment_fixture(scope="module")')
+    function = SHARED.replace('(scope="module")', "")
+    for body, words in ((grouped, ("-n", "2", "--dist", "loadgroup")), (own, ("-n", "2")), (function, ("-n", "2")), (SHARED, ())):
+        suite.tests(body)
+        result = suite.run_apart(*words)
+        result.assert_outcomes(passed=2)
+        result.stdout.no_fnmatch_line("*fixture 'theirs' has*")

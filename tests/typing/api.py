@@ -129,6 +129,11 @@ def script(runs: Path) -> int:
 # With pytest.
 
 
+@environment_fixture
+def small() -> FakeEnvironment:
+    return FakeEnvironment()
+
+
 @environment_fixture(scope="module")
 def payments(tmp_path_factory: pytest.TempPathFactory) -> ContainerEnvironment:
     return ContainerEnvironment(logs=tmp_path_factory.mktemp("logs"))
@@ -169,7 +174,11 @@ SHAPE = LoadShape(arrivals_per_s=20, duration_s=20, mix={"pay": 1})
 
 def search_of(chaos: Chaos) -> Search[tuple[Injection, ...]]:
     def run(schedule: tuple[Injection, ...]) -> Verdict:
-        return chaos.run(Experiment(title="drawn", environment=EnvironmentChoice(use="payments"), load=SHAPE, faults=schedule))
+        return chaos.run(
+            Experiment(
+                title="drawn", environment=EnvironmentChoice(use="payments"), load=SHAPE, faults=schedule, expect=every_check
+            )
+        )
 
     return Search(run, at_most_s=600, times=3)
 
