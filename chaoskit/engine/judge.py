@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from chaoskit.engine import early
 from chaoskit.model import measures
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.experiment import Experiment
@@ -17,10 +18,13 @@ from chaoskit.model.verdict import Finding, Result, Verdict, merge
 
 def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str) -> Verdict:
     """The verdict on *history*: every expectation judged, the run's own problems merged in."""
-    expected = (finding for check in experiment.expect for finding in findings_of(check, history))
+    expected: Iterable[Finding] = (finding for check in experiment.expect for finding in findings_of(check, history))
     if experiment.faults and history.first_injected_ns is None:
         expected = (_without_fault(finding) for finding in expected)
-    findings = (*_steady(experiment, history), *_by_cause(expected))
+    was_hit = history.first_injected_ns is not None
+    expected = _without_need(expected, wrong_early=early_findings(experiment, history), was_hit=was_hit)
+    judged = [*_steady(experiment, history), *_by_cause(expected)]
+    findings = tuple(finding for finding in judged if not finding.is_absent)
     problems = [(Result(problem.result), problem.text) for problem in history.problems]
     if not history.complete and not problems:
         problems.append((Result.ERROR, "the history has no end: the run was cut off before it could be judged"))
@@ -29,7 +33,6 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
     lost = next((f for f in findings if "lost_operations" in f.measures), None)
     amount = _whole(lost, "lost_amount")
     journeys = sorted({operation.journey for operation in history.operations})
-    was_hit = history.first_injected_ns is not None
     outage_s = {journey: round(measures.outage_s(history, journey), 3) for journey in journeys} if was_hit else {}
     verdict = Verdict(
         result=result,
@@ -49,9 +52,33 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         seed=seed,
         reproduce=reproduce,
         allowed=_allowed(history),
-        not_shown=tuple(_not_shown(experiment, history)),
+        not_shown=(*_absent(judged), *_not_shown(experiment, history)),
     )
     return experiment.secrets.redacted(verdict)  # a checker may quote its own parameters
+
+
+def early_findings(experiment: Experiment, history: History) -> tuple[Finding, ...]:
+    """What was wrong with the money before anything was injected, by the early reading of the ledger; () without one."""
+    known = early.known_early(history)
+    if known is None:
+        return ()
+    found = (finding for check in early.checks(experiment) for finding in findings_of(check, known))
+    return tuple(finding for finding in found if finding.outcome is Result.FAILED)
+
+
+def _without_need(expected: Iterable[Finding], *, wrong_early: tuple[Finding, ...], was_hit: bool) -> Iterator[Finding]:
+    """The findings about money say where no fault was needed; what was wrong early and is not any more is a finding, too."""
+    findings = list(expected)
+    wrong = {finding.checker for finding in findings if finding.safety and finding.outcome is Result.FAILED}
+    for finding in wrong_early:
+        if finding.checker not in wrong:
+            yield replace(finding, summary=f"{finding.summary} before anything was injected (no fault was needed)")
+    needless = wrong & {finding.checker for finding in wrong_early} if was_hit else wrong
+    for finding in findings:
+        if finding.checker in needless:
+            yield replace(finding, summary=f"{finding.summary} (no fault was needed)")
+        else:
+            yield finding
 
 
 def _by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -65,6 +92,15 @@ def _by_cause(findings: Iterable[Finding]) -> Iterator[Finding]:
         else:
             cause = finding.checker
             yield finding
+
+
+def _absent(findings: Iterable[Finding]) -> Iterator[str]:
+    """What was to be judged if there was any, and was not there: each reason once, with the checks that it is about."""
+    by_reason: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.is_absent:
+            by_reason.setdefault(finding.summary, []).append(finding.checker)
+    return (f"{', '.join(checkers)}: {reason}" for reason, checkers in by_reason.items())
 
 
 def _not_exercised(history: History) -> Iterator[str]:
@@ -177,7 +213,11 @@ def _not_shown(experiment: Experiment, history: History) -> list[str]:
         lines.append("a power cut: processes were stopped, what the kernel held was kept")
     if history.final is None:
         lines.append("whether the money is right: the ledger was not read")
+    elif history.final.first is not None and history.final.first.lacks:
+        lines.append(f"what needs {', '.join(sorted(history.final.first.lacks))}: the ledger does not show it")
     elif len(history.final.digests) == 1:
         lines.append(f"that the copies agree: only {', '.join(history.final.digests)} answered at the end")
+    if history.early is not None and history.early.error:
+        lines.append(f"whether the money was right before the first fault: {history.early.error}")
     lines.append("that any rule or law is met: this is evidence of one run, not a certificate")
     return lines

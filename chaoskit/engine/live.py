@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 from chaoskit import __version__
+from chaoskit.engine import early, opening
 from chaoskit.engine.blast import Blast
 from chaoskit.engine.conductor import Conductor
 from chaoskit.engine.crew import Crew
 from chaoskit.engine.guard import StopFlag, check_capabilities, not_steady, reason_to_abort
-from chaoskit.engine.judge import judge
+from chaoskit.engine.judge import early_findings, judge
 from chaoskit.engine.recorder import JsonLines, LiveHistory
 from chaoskit.engine.schedule import Entry, load_plan
 from chaoskit.engine.settle import settle
@@ -61,11 +62,25 @@ class Cast:
     """Told of everything that the runner records, from whichever of its threads; what it raises is an ERROR of the run."""
 
 
-class NotSteady(ChaoskitError):
+class EndedEarly(ChaoskitError):
+    """The load ends now, for what `result` says, but the books are still read: such a run must show what it found."""
+
+    result = Result.ABORTED
+
+
+class NotSteady(EndedEarly):
     """There was no steady state, so nothing was injected."""
 
+    result = Result.INCONCLUSIVE
 
-class Aborted(ChaoskitError):
+
+class Convicted(EndedEarly):
+    """The money was wrong already, so nothing was injected."""
+
+    result = Result.FAILED
+
+
+class Aborted(EndedEarly):
     """An abort rule said that the run must end."""
 
 
@@ -131,7 +146,7 @@ class LiveRun:
     def customers(self) -> Iterator[int]:
         """Customers arrive inside; gives the monotonic time in ns that the load's 0 s means. At the end all is healed.
 
-        Then the books are read, also when the block ended early by `NotSteady` or `Aborted`, which are kept as problems of the run.
+        Then the books are read, also when the block ended by an `EndedEarly`, which is kept as a problem of the run.
         """
         with contextlib.ExitStack() as stack:
             stack.callback(self._load.close)
@@ -148,9 +163,8 @@ class LiveRun:
             )
             try:
                 yield zero_ns
-            except (NotSteady, Aborted) as ended:
-                # The load ends, but the books are still read: a run that ended early must show what it found.
-                self.problem(Result.INCONCLUSIVE if isinstance(ended, NotSteady) else Result.ABORTED, str(ended))
+            except EndedEarly as ended:
+                self.problem(ended.result, str(ended))
             finally:
                 # Nobody is due any more from here on: healing what is left is no longer part of the load.
                 self._append({"event": "phase", "phase": "drain", "at_ns": time.monotonic_ns()})
@@ -189,6 +203,20 @@ class LiveRun:
     def wait_healed(self, fault: str) -> None:
         """Wait until a fault that is being healed is seen to be gone, or is known not to be. Bounded."""
         self._conductor.wait_healed(fault)
+
+    def look_early(self, due_ns: int) -> None:
+        """Look at the books shortly before *due_ns*, the first injection, if customers have habits that need no fault.
+
+        Raises `Convicted` when the money is wrong already.
+        """
+        ledger = self._environment.ledger() if early.checks(self._experiment) else None
+        if ledger is None:
+            return
+        self.wait_until(due_ns - int(early.BEFORE_S * 1e9))
+        early.look(ledger, self._live.read(), self._recorder)
+        if wrong := early_findings(self._experiment, self._live.read()):
+            told = "; ".join(f"{finding.checker}: {finding.summary}" for finding in wrong)
+            raise Convicted(f"no fault was needed, so nothing was injected: {told}")
 
     def gate(self) -> None:
         """Raises `NotSteady` when the steady state does not hold now."""

@@ -40,6 +40,7 @@ def _conduct(live: LiveRun, schedule: Schedule, zero_ns: int, progress: Progress
     gate_open = False
     for entry, due_ns in entries:
         if entry.act is Act.INJECT and not gate_open:
+            live.look_early(due_ns)
             live.wait_until(due_ns - int(GATE_BEFORE_S * 1e9))
             live.gate()
             gate_open = True

@@ -50,6 +50,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """By what the customer of one operation said who they are: by a secret, or by a session that they were given for one before.
+
+    The record never has the secret itself, only whether it was the `right` or the `wrong` one ("" for none). `session` is the name
+    of a session, which lets nobody in. With `ends` the operation asks for the end of that session.
+    """
+
+    customer: str = ""
+    secret: str = ""
+    session: str = ""
+    ends: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What a customer wanted, once, with every call that was made for it.
 
@@ -72,6 +86,8 @@ class Operation:
     """Who asked; "" when that was not recorded."""
     reverses: str = ""
     """The key of the operation whose effect it takes back, if there was one; "" for all but reversals."""
+    credentials: Credentials | None = None
+    """None where it was not recorded."""
 
     @property
     def outcome(self) -> Outcome:
@@ -189,8 +205,20 @@ class FinalReads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyRead:
+    """The ledger while customers were there, before anything was injected; None, with the `error`, if it could not be read."""
+
+    begun_ns: int
+    ledger: LedgerState | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunProblem:
-    """What went wrong with the run itself, not with the system: `result` is `aborted`, `error` or `inconclusive`."""
+    """What ended or spoilt the run: `result` is `aborted`, `error` or `inconclusive` where that was not the system.
+
+    `failed` where it was: what was found before anything was injected made that needless.
+    """
 
     result: str
     text: str
@@ -214,6 +242,8 @@ class History:
     samples: tuple[Sample, ...] = ()
     load: LoadCounts | None = None
     final: FinalReads | None = None
+    early: EarlyRead | None = None
+    """None when the ledger was not looked at before the first injection."""
     problems: tuple[RunProblem, ...] = ()
     complete: bool = False
     torn_lines: int = 0
@@ -293,8 +323,10 @@ class HistoryReader:
         self._samples: list[Sample] = []
         self._load: LoadCounts | None = None
         self._final: FinalReads | None = None
+        self._early: EarlyRead | None = None
         self._accounts: dict[int, list[AccountState]] = {}
         self._postings: dict[int, list[Posting]] = {}
+        self._credits: dict[int, list[Credit]] = {}
         self._keys: dict[int, dict[str, str]] = {}
         self._problems: list[RunProblem] = []
         self._complete = False
@@ -326,10 +358,10 @@ class HistoryReader:
             operations=tuple(operations),
             dispensed=tuple(self._dispensed),
             faults=tuple(self._faults.values()),
-        self._credits: dict[int, list[Credit]] = {}
             samples=tuple(self._samples),
             load=self._load,
             final=self._final,
+            early=self._early,
             problems=tuple(self._problems),
             complete=self._complete,
             torn_lines=self._torn,
@@ -366,6 +398,7 @@ class HistoryReader:
                 legs={account: _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
                 session=str(event.get("session", "")),
                 reverses=str(event.get("reverses", "")),
+                credentials=_credentials(event.get("credentials")),
             )
         draft.attempts.setdefault(attempt, start_ns)
         if "habit" in event:
@@ -474,6 +507,10 @@ class HistoryReader:
     def _on_key(self, event: Event) -> None:
         self._keys.setdefault(_int(event["read"]), {})[str(event["key"])] = str(event["state"])
 
+    def _on_credit(self, event: Event) -> None:
+        credit = Credit(key=str(event["key"]), account=str(event["account"]), amount=_int(event["amount"]))
+        self._credits.setdefault(_int(event["read"]), []).append(credit)
+
     def _on_ledger(self, event: Event) -> None:
         read = _int(event["read"])
         if event.get("same_as_first"):
@@ -491,9 +528,17 @@ class HistoryReader:
                 postings=tuple(postings),
                 keys=keys,
                 lacks=frozenset(map(Evidence, cast("Iterable[str]", event.get("lacks", ())))),
+                credits=tuple(credits_) if "credits" in event else None,
+                unsent=tuple(str(key) for key in cast("Iterable[object]", event.get("unsent", ()))),
             )
+        if read == 0:
+            self._early = EarlyRead(begun_ns=_int(event["begun_ns"]), ledger=state)
+            return
         final = self._final or FinalReads()
         self._final = replace(final, first=state) if read == 1 else replace(final, second=state)
+
+    def _on_not_read_early(self, event: Event) -> None:
+        self._early = EarlyRead(begun_ns=_int(event["at_ns"]), error=str(event["error"]))
 
     def _on_digests(self, event: Event) -> None:
         digests = {str(k): str(v) for k, v in _mapping(event["members"]).items()}
@@ -508,10 +553,6 @@ class HistoryReader:
     def _on_finished(self, event: Event) -> None:
         self._phases["end"] = _int(event["at_ns"])
         self._complete = True
-    def _on_credit(self, event: Event) -> None:
-        credit = Credit(key=str(event["key"]), account=str(event["account"]), amount=_int(event["amount"]))
-        self._credits.setdefault(_int(event["read"]), []).append(credit)
-
 
     def _on_sealed(self, event: Event) -> None:
         """Nothing that happened: who has the lines sees whether it fits."""
@@ -528,8 +569,6 @@ EVENTS = tuple(name for name in _TAKE if name != "unknown")
 
 @dataclass(slots=True, kw_only=True)
 class _Draft:
-                credits=tuple(credits_) if "credits" in event else None,
-                unsent=tuple(str(key) for key in cast("Iterable[object]", event.get("unsent", ()))),
     """An operation that events are still being added to. An attempt is only its start until its answer is read.
 
     The frozen `Operation` is made when a history is asked for: making a new one for each event would take twice as long.
@@ -544,6 +583,7 @@ class _Draft:
     legs: Mapping[str, int]
     session: str
     reverses: str
+    credentials: Credentials | None
     attempts: dict[int, int | Attempt] = field(default_factory=dict)
     habits: Mapping[int, str] | None = None
     """By attempt; None for nearly every operation, which has none."""
@@ -569,6 +609,7 @@ class _Draft:
                 closed_ns=self.closed_ns,
                 session=self.session,
                 reverses=self.reverses,
+                credentials=self.credentials,
             )
         return self.built
 
@@ -589,7 +630,7 @@ def read_history(lines: Iterable[str | bytes]) -> History:
 
 
 def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
-    """The events that store one final read."""
+    """The events that store one reading of the ledger: 1 and 2 are the final ones, 0 is the early one."""
     for account in state.accounts:
         yield {
             "event": "account",
@@ -613,6 +654,8 @@ def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
         }
     for key, found in state.keys.items():
         yield {"event": "key", "read": read, "key": key, "state": found}
+    for credit in state.credits or ():
+        yield {"event": "credit", "read": read, "key": credit.key, "account": credit.account, "amount": credit.amount}
     yield {
         "event": "ledger",
         "read": read,
@@ -620,12 +663,21 @@ def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
         "accounts": len(state.accounts),
         "postings": len(state.postings),
         **({"keys": len(state.keys)} if state.keys else {}),
+        **({"credits": len(state.credits), "unsent": list(state.unsent)} if state.credits is not None else {}),
         **({"lacks": sorted(one.value for one in state.lacks)} if state.lacks else {}),
     }
 
 
 class NoHistory(ChaoskitError):
     """There is no readable history in that folder. Name a run folder, such as one below `runs/`."""
+
+
+def _credentials(value: object) -> Credentials | None:
+    if value is None:
+        return None
+    given = _mapping(value)
+    customer, secret, session = (str(given.get(name, "")) for name in ("customer", "secret", "session"))
+    return Credentials(customer=customer, secret=secret, session=session, ends=given.get("ends") is True)
 
 
 def _int(value: object) -> int:
@@ -638,6 +690,3 @@ def _mapping(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is not a mapping")
     return value
-    for credit in state.credits or ():
-        yield {"event": "credit", "read": read, "key": credit.key, "account": credit.account, "amount": credit.amount}
-        **({"credits": len(state.credits), "unsent": list(state.unsent)} if state.credits is not None else {}),

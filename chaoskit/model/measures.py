@@ -251,15 +251,45 @@ def lost(history: History) -> tuple[Operation, ...]:
     """For each intent that was acknowledged and is not in the final ledger, the operation that was acknowledged.
 
     An acknowledgement is an ok answer, or `applied` when the key was settled at the end. Judged per intent: an effect under another
-    of its keys counts. Raises `NotExercised` like `settled_ledger`.
+    of its keys counts, but not that of another payment under the same key. Raises `NotExercised` like `settled_ledger`.
     """
-    posted = settled_ledger(history, needs=frozenset({Evidence.KEYS})).applied_keys
+    ledger = settled_ledger(history, needs=frozenset({Evidence.KEYS}))
+    posted = ledger.applied_keys
+    displaced = _displaced(history, ledger)
     settled = history.final.settled if history.final else {}
     applied: set[str] = set()
     acknowledged: dict[str, Operation] = {}
     for operation in money_operations(history):
-        if operation.key in posted:
+        is_posted = operation.key in posted
+        if is_posted and operation.number not in displaced:
             applied.add(intent_of(operation))
-        elif operation.outcome is Outcome.OK or settled.get(operation.key) == "applied":
+        elif operation.outcome is Outcome.OK or (not is_posted and settled.get(operation.key) == "applied"):
             acknowledged.setdefault(intent_of(operation), operation)
     return tuple(operation for intent, operation in acknowledged.items() if intent not in applied)
+
+
+def _displaced(history: History, ledger: LedgerState) -> frozenset[int]:
+    """The numbers of the operations whose key did only what others without an answer had asked for.
+
+    Where the others were answered, their answers say by themselves that something is wrong, and what.
+    """
+    operations_of_money = money_operations(history)
+    if len({operation.key for operation in operations_of_money}) == len(operations_of_money):
+        return frozenset()
+    by_key: dict[str, list[Operation]] = {}
+    for operation in operations_of_money:
+        by_key.setdefault(operation.key, []).append(operation)
+    shared = {key: operations for key, operations in by_key.items() if len(operations) > 1}
+    done: dict[str, dict[str, dict[str, int]]] = {}
+    for posting in ledger.postings:
+        if posting.key in shared:
+            legs = done.setdefault(posting.key, {}).setdefault(posting.transaction, {})
+            legs[posting.account] = legs.get(posting.account, 0) + posting.amount
+    return frozenset(
+        operation.number
+        for key, operations in shared.items()
+        if (unknown := [one for one in operations if one.outcome is Outcome.INFO])
+        for operation in operations
+        if (found := done.get(key))
+        and all(legs != operation.legs and any(legs == other.legs for other in unknown) for legs in found.values())
+    )

@@ -266,7 +266,11 @@ class Fault(Protocol):
 
 
 class Checker(Protocol):
-    """Pure judgement: a history in, findings out. A frozen dataclass whose annotated fields are its parameters."""
+    """Pure judgement: a history in, findings out. A frozen dataclass whose annotated fields are its parameters.
+
+    A check of money may have an attribute `is_sound_early` that is True: then it can also judge a ledger that was read while
+    payments were under way, where it knows of no answer that came later. What it finds wrong there can never become right.
+    """
 
     name: ClassVar[str]
 

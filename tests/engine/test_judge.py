@@ -54,6 +54,9 @@ def test_a_run_that_nobody_came_to_shows_nothing():
     assert result(replace(HISTORY, operations=()), FixedChecker()) is Result.INCONCLUSIVE
 
 
+HIT = FaultRecord(fault="f", kind="k", targets=(), due_ns=1, injecting_ns=1, effect_seen=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Says:
     """A checker that says this."""
@@ -78,7 +81,7 @@ def test_what_may_follow_from_an_earlier_violation_about_money_says_so():
         Says(checker="latency", safety=False),
         Says(checker="order"),
     )
-    verdict = judge(experiment(*expect), HISTORY, seed=1, reproduce="")
+    verdict = judge(experiment(*expect), replace(HISTORY, faults=(HIT,)), seed=1, reproduce="")
     assert {f.checker: f.summary for f in verdict.findings if f.summary != "so"} == {
         "seen": "so (may follow from lost: look there first)",
         "order": "so (may follow from lost: look there first)",

@@ -6,6 +6,7 @@ import pytest
 
 from chaoskit.model.history import (
     Attempt,
+    EarlyRead,
     FaultRecord,
     FinalReads,
     History,
@@ -260,3 +261,30 @@ def test_what_other_banks_have_booked_is_kept_also_when_it_is_nothing(credits_):
     if credits_:
         short = read_history(lines(event for event in events if event["event"] != "credit"))
         assert (short.torn_lines, short.final) == (1, None)
+
+
+def test_the_habit_of_a_call_is_known_with_and_without_an_answer():
+    first = {"event": "invoked", "operation": 1, "attempt": 1, "journey": "transfer", "due_ns": 1, "start_ns": 1, "key": "k"}
+    second = {"event": "invoked", "operation": 1, "attempt": 2, "start_ns": 2, "habit": "double-tap"}
+    answers = [
+        {"event": "completed", "operation": 1, "attempt": number, "end_ns": 9 - number, "outcome": "ok"} for number in (1, 2)
+    ]
+    (asked,) = read_history(lines([first, second])).operations
+    (told,) = read_history(lines([first, second, *answers])).operations
+    for operation in (asked, told):
+        assert [attempt.habit for attempt in operation.attempts] == ["", "double-tap"]
+        assert operation.habit == "double-tap"
+    assert (asked.end_ns, asked.ended_ns) == (None, None)
+    # The second call was answered first, and that is when the customer knew.
+    assert (told.answer.number, told.end_ns, told.ended_ns) == (2, 7, 8)
+    (half,) = read_history(lines([first, second, {**answers[0], "outcome": "fail"}])).operations
+    assert (half.outcome, half.end_ns) == (Outcome.INFO, None)
+
+
+def test_an_early_reading_of_the_ledger_stands_beside_the_final_ones():
+    *rows, end = ledger_events(LEDGER, read=0)
+    history = read_history(lines([*EVENTS, *rows, {**end, "begun_ns": 77}]))
+    assert history.early == EarlyRead(begun_ns=77, ledger=LEDGER)
+    assert history.final == HISTORY.final
+    history = read_history(lines([*EVENTS, {"event": "not-read-early", "error": "no primary", "at_ns": 77}]))
+    assert history.early == EarlyRead(begun_ns=77, error="no primary")

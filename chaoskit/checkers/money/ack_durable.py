@@ -27,6 +27,7 @@ class AckDurable:
     """
 
     name: ClassVar[str] = "ack-durable"
+    is_sound_early: ClassVar[bool] = True
 
     def check(self, history: History) -> tuple[Finding, ...]:
         return judged(self.name, history, self._judge, needs=TOLD)

@@ -36,6 +36,7 @@ class AnswerStable:
     """
 
     name: ClassVar[str] = "answer-stable"
+    is_sound_early: ClassVar[bool] = True
     if_any: bool = False
     """Whether a load without any is fine. `money` sets it."""
 

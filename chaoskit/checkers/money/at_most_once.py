@@ -7,10 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from chaoskit.checkers.money.books import BOOKED, TOLD, Books, Transaction, effect, judged, require, require_postings, ruling
+from chaoskit.checkers.money.books import (
+    BOOKED,
+    TOLD,
+    Books,
+    Transaction,
+    effect,
+    judged,
+    require,
+    require_postings,
+    ruling,
+)
 from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
-from chaoskit.model.history import History, Operation
+from chaoskit.model.history import History, Operation, Outcome
 from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Finding
 
@@ -20,7 +30,8 @@ class AtMostOnce:
     """No intent moved money twice, however often it was sent.
 
     Proves: over all keys of an intent, the final ledger holds at most one transaction, and that one does not move a multiple of
-    what was asked. An operation without an answer may have happened once; that is not an accusation.
+    what was asked. An operation without an answer may have happened once; that is not an accusation. Under one key there is at
+    most one, too, whatever was asked with it.
     Sound because an intent is what a customer wanted once: two effects are wrong whatever was answered.
     Cannot see: a duplicate whose key belongs to no recorded operation (`no-phantom`), nor whether retries happened at all: the
     number of operations that were sent more than once is in the measures.
@@ -28,6 +39,7 @@ class AtMostOnce:
     """
 
     name: ClassVar[str] = "at-most-once"
+    is_sound_early: ClassVar[bool] = True
 
     def check(self, history: History) -> tuple[Finding, ...]:
         return judged(self.name, history, self._judge, needs=TOLD)
@@ -37,11 +49,16 @@ class AtMostOnce:
             require_postings(books)
         applied: dict[str, int] = defaultdict(int)
         wanted: dict[str, Operation] = {}
+        others: dict[str, Operation] = {}
         for transaction in books.transactions:
-            for operation in books.asked.get(transaction.key, ())[:1]:
-                intent = measures.intent_of(operation)
-                applied[intent] += _times(transaction, effect(operation))
-                wanted.setdefault(intent, operation)
+            operation = _asked_for(books, transaction)
+            if operation is None or _is_refused_rival(books, operation):
+                continue
+            intent = measures.intent_of(books.asked[transaction.key][0])
+            applied[intent] += _times(transaction, effect(operation))
+            first = wanted.setdefault(intent, operation)
+            if first is not operation and effect(first) != effect(operation):
+                others[intent] = operation
         if Evidence.POSTING_KEYS in books.ledger.lacks:
             for key in books.ledger.applied_keys:
                 for operation in books.asked.get(key, ())[:1]:
@@ -56,7 +73,9 @@ class AtMostOnce:
         return ruling(
             self.name,
             wrong=[
-                f"{books.says(wanted[intent])} was wanted once and happened {twice[intent]} times"
+                f"{books.says(others[intent])} was carried out besides {books.says(wanted[intent])}"
+                if intent in others
+                else f"{books.says(wanted[intent])} was wanted once and happened {twice[intent]} times"
                 for intent in sorted(twice, key=lambda intent: -extra[intent])
             ],
             failed=f"{counted(len(twice), 'operation')} happened more than once and moved {books.money(amount)} too much",
@@ -64,9 +83,27 @@ class AtMostOnce:
             measured={
                 "repeated_operations": len(twice),
                 "repeated_amount": amount,
+                "operations_in_ledger": len(applied),
                 "retried_operations": _retried(books.operations),
             },
         )
+
+
+def _asked_for(books: Books, transaction: Transaction) -> Operation | None:
+    """The operation that a transaction is of: of several under its key the one that asked for just this, else the first.
+
+    None for a key that nobody sent.
+    """
+    operations = books.asked.get(transaction.key, ())
+    if len(operations) < 2:
+        return operations[0] if operations else None
+    return next((one for one in operations if effect(one) == transaction.done), operations[0])
+
+
+def _is_refused_rival(books: Books, operation: Operation) -> bool:
+    """Whether it was refused, and another payment under its key was not: that it happened all the same is `no-refused-effect`."""
+    rivals = books.asked[operation.key]
+    return len(rivals) > 1 and operation.outcome is Outcome.FAIL and any(one.outcome is not Outcome.FAIL for one in rivals)
 
 
 def _times(transaction: Transaction, legs: Mapping[str, int]) -> int:

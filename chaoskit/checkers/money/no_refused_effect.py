@@ -26,6 +26,7 @@ class NoRefusedEffect:
     """
 
     name: ClassVar[str] = "no-refused-effect"
+    is_sound_early: ClassVar[bool] = True
 
     def check(self, history: History) -> tuple[Finding, ...]:
         return judged(self.name, history, self._judge, needs=TOLD)
