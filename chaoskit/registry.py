@@ -46,6 +46,7 @@ _TABLE: Mapping[str, Mapping[str, str]] = {
         "recovery": "chaoskit.checkers.recovery:Recovery",
         "error-rate": "chaoskit.checkers.error_rate:ErrorRate",
         "exercised": "chaoskit.checkers.exercised:Exercised",
+        "login": "chaoskit.checkers.login:Login",
         "ack-durable": "chaoskit.checkers.money.ack_durable:AckDurable",
         "at-most-once": "chaoskit.checkers.money.at_most_once:AtMostOnce",
         "no-refused-effect": "chaoskit.checkers.money.no_refused_effect:NoRefusedEffect",

@@ -10,9 +10,10 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 from chaoskit.model.errors import CannotRecord
-from chaoskit.model.history import Outcome
+from chaoskit.model.history import Credentials, Outcome
 from chaoskit.model.secrets import NO_SECRETS, Secrets
 
 FLUSH_EVERY_S = 0.012
@@ -103,6 +104,7 @@ class Journal:
         legs: Mapping[str, int],
         session: str = "",
         reverses: str = "",
+        credentials: Credentials | None = None,
         habit: str = "",
     ) -> None:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
@@ -117,6 +119,8 @@ class Journal:
                 line += f',"session":{self._encode(session)}'
             if reverses:
                 line += f',"reverses":{self._encode(reverses)}'
+            if credentials:
+                line += f',"credentials":{self._encode({name: value for name, value in asdict(credentials).items() if value})}'
         if habit:
             line += f',"habit":{_encode(habit)}'
         self._lines.add(line + "}")

@@ -18,7 +18,7 @@ from chaoskit.loads.connection import Client, Reply
 from chaoskit.loads.journal import Journal
 from chaoskit.loads.outcome import BY_TROUBLE, Trouble, judge
 from chaoskit.model.errors import UsageError
-from chaoskit.model.history import Outcome
+from chaoskit.model.history import Credentials, Outcome
 from chaoskit.model.journey import Habit
 
 
@@ -107,6 +107,7 @@ class Visit:
         session: str = "",
         intent: str = "",
         reverses: str = "",
+        credentials: Credentials | None = None,
     ) -> Operation:
         """Begin an operation: something the customer wants once. Nothing is sent or recorded before its first attempt.
 
@@ -125,6 +126,7 @@ class Visit:
             session=session,
             intent=intent or self.intent,
             reverses=reverses,
+            credentials=credentials,
         )
         self._operations.append(operation)
         return operation
@@ -158,7 +160,19 @@ class Visit:
 class Operation:
     """Something the customer wants once, under one key. Made by `Visit.operation`."""
 
-    __slots__ = ("_begun_ns", "_due_ns", "_intent", "_key", "_legs", "_reverses", "_session", "_visit", "attempts", "number")
+    __slots__ = (
+        "_begun_ns",
+        "_credentials",
+        "_due_ns",
+        "_intent",
+        "_key",
+        "_legs",
+        "_reverses",
+        "_session",
+        "_visit",
+        "attempts",
+        "number",
+    )
 
     def __init__(
         self,
@@ -172,6 +186,7 @@ class Operation:
         session: str,
         intent: str,
         reverses: str,
+        credentials: Credentials | None,
     ) -> None:
         self.number = number
         self.attempts = 0
@@ -183,6 +198,7 @@ class Operation:
         self._session = session
         self._intent = intent
         self._reverses = reverses
+        self._credentials = credentials
 
     async def attempt(
         self,
@@ -247,6 +263,7 @@ class Operation:
             legs=self._legs,
             session=self._session,
             reverses=self._reverses,
+            credentials=self._credentials,
             habit=habit,
         )
         return self.attempts

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from chaoskit.model.history import Outcome
+from chaoskit.model.history import Credentials, Outcome
 
 
 class Habit(enum.StrEnum):
@@ -102,12 +102,13 @@ class Visit(Protocol):
         session: str = "",
         intent: str = "",
         reverses: str = "",
+        credentials: Credentials | None = None,
     ) -> Wanted:
         """Begin an operation. *legs* is the effect on accounts that it must have if it is accepted, in signed minor units.
 
         *session* names who asks, for what one customer must see of their own doings; "" when that does not matter. *intent* is
         what it is for, "" for what the visit is for: operations of one intent may together have one effect. *reverses* is the key
-        of the operation whose effect it is to take back, if there was any.
+        of the operation whose effect it is to take back, if there was any. *credentials* say by what the customer is known.
         """
 
 

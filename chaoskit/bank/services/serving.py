@@ -24,6 +24,9 @@ Settings = Mapping[str, object]
 DEADLINE_HEADER = "Deadline-Ms"
 """How long the caller will still wait. Relative, since the clocks of two hosts need not agree."""
 
+SESSION_HEADER = "Session"
+"""Between the gateway and the core: the session of the customer for whom the gateway asks."""
+
 # A client may keep its connection longer than any run lasts: a door that closes idle connections makes answers unknown for no
 # reason.
 KEEPALIVE_S = 600.0
