@@ -20,6 +20,8 @@ SECRET = "!secret"
 """The one tag of documents: the value of an environment variable, which is never shown."""
 DEEPEST = 12
 """A document needs six levels; the limit keeps a hostile one from exhausting the stack."""
+MOST_NODES = 3_000
+"""Keys and values of one file; the reference experiments have about a hundred. Reading so many takes a third of a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,7 @@ class _Builder:
         self._problems = problems
         self.changes: list[tuple[int, int, str]] = []
         self.named: set[str] = set()
+        self._nodes = 0
 
     def build(self) -> Node | None:
         from ruamel.yaml import YAML
@@ -176,6 +179,8 @@ class _Builder:
             self._problems.add_at(
                 f"not YAML: {message}", line=mark.line + 1 if mark else None, column=mark.column + 1 if mark else None
             )
+        except MemoryError:
+            raise
         except Exception as error:  # the parser answers some strange input with errors of other kinds
             position = getattr(error, "position", None)
             before = self._text[:position] if isinstance(position, int) else None
@@ -209,6 +214,9 @@ class _Builder:
             self._stop(event, f"tags such as {str(event.tag)[:40]!r} are not part of documents; leave it out", where)
         if depth > DEEPEST:
             self._stop(event, f"nested more than {DEEPEST} levels deep", where)
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            self._stop(event, f"more than {MOST_NODES:,} keys and values; divide it into several files", where)
         place = {
             "where": where,
             "line": event.start_mark.line + 1,
@@ -241,6 +249,7 @@ class _Builder:
     def _key(self, event: Any, where: str) -> Scalar:
         if type(event).__name__ != "ScalarEvent" or event.anchor is not None or event.tag is not None:
             self._stop(event, "expected a key of plain text", where)
+        self._nodes += 1
         mark = event.start_mark
         text = _unmasked(str(event.value))
         name = text if re.fullmatch(r"[\w-]{1,40}", text) else shown(text)

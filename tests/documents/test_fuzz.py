@@ -183,7 +183,8 @@ def test_no_case_takes_more_than_a_second_or_200_megabytes(count):
 
 TOO_MUCH = {
     "too much memory": ("bytearray(2 * fuzzed.MEMORY_BYTES)", "MemoryError"),
-    "no end": ("all(iter(lambda: True, False))", "TimeoutError: more than 1 s of processor time"),
+    "no end": ("all(iter(lambda: True, False))", "TooSlow: more than 1 s of processor time"),
+    "no end, and it catches every error": ("patient()", "TooSlow: more than 1 s of processor time"),
     "a traceback": ("{}['key']", "KeyError: 'key'"),
     "no place": ("fail(fuzzed.InvalidDocument((types.SimpleNamespace(message='wrong'),)))", "a problem without a place"),
 }
@@ -204,6 +205,12 @@ import fuzzed
 
 def fail(error):
     raise error
+
+def patient():
+    try:
+        all(iter(lambda: True, False))
+    except Exception as error:
+        raise fuzzed.InvalidDocument(()) from error
 
 fuzzed.main(1, 1, reads=lambda path, registry: {does})
 """
