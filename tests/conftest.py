@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 
 import pytest
 
@@ -15,6 +16,9 @@ collect_ignore_glob = ["*.chaos.yaml"]  # documents that tests read are no tests
 
 
 def pytest_configure(config):
+    # A suite that a script started in the background ignores Ctrl-C, and so would everything that its tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "docker: needs a container engine on this machine; skipped, loudly, where there is none")
     config.stash[SKIPPED] = []
 

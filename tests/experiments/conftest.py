@@ -65,8 +65,12 @@ class Chaoskit:
     def printed(self):
         return self._out.read_text()
 
-    def assert_nothing_is_left(self):
-        assert processes_below(self.folder) == []
+    def assert_nothing_is_left(self, *, within_s=0.0):
+        """*within_s* for what has written its last line and is about to end."""
+        deadline = time.monotonic() + within_s
+        while (left := processes_below(self.folder)) and time.monotonic() < deadline:
+            time.sleep(0.02)  # between two looks, bounded by the deadline
+        assert left == []
         # Where the undo of faults on containers is written stays, empty: other runs of the user may be about to write there.
         undo = self.folder / f"chaoskit-undo-{os.geteuid()}"
         assert not undo.exists() or not list(undo.iterdir())

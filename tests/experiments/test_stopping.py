@@ -78,7 +78,7 @@ def test_a_killed_runner_leaves_no_process_and_its_folder_says_so(chaoskit):
     while not folder.verdict.exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)  # between two looks, bounded by the deadline
-    chaoskit.assert_nothing_is_left()
+    chaoskit.assert_nothing_is_left(within_s=5.0)
     verdict = verdict_of(chaoskit)
     assert verdict["verdict"] == "aborted"
     assert "the run died: its owner is gone; the janitor cleaned up" in verdict["problems"][0]
