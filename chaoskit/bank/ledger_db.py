@@ -47,15 +47,18 @@ class Tier:
 
     synchronous: bool = True
     """Whether a commit waits for the standby, and only a standby in step may take over."""
-    strict: bool = False
-    """Whether commits wait even while there is no standby."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     """What PostgreSQL is told besides."""
     never_promoted: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
     """Nodes that refuse to write, also as the primary."""
+    always_waiting: tuple[str, ...] = ()
+    """Nodes that, as the primary, let commits wait also while there is no standby."""
     manager: str = ""
     """Python that Patroni runs before anything else."""
+
+    def patches(self, node: str) -> str:
+        return self.manager + (managers.ALWAYS_WAITS if node in self.always_waiting else "")
 
 
 TIERS: Mapping[str, Tier] = {
@@ -66,7 +69,7 @@ TIERS: Mapping[str, Tier] = {
     "async-commit": Tier(parameters={"synchronous_commit": "off", "wal_writer_delay": "10s"}),
     "stale-promotion": Tier(manager=managers.PROMOTES_ANYBODY),
     "degrade-to-async": Tier(manager=managers.GIVES_UP_WAITING),
-    "restart-shows-waiting": Tier(strict=True, manager=managers.PROMOTES_ANYBODY),
+    "restart-shows-waiting": Tier(manager=managers.PROMOTES_ANYBODY, always_waiting=NODES[:1]),
     "split-brain": Tier(synchronous=False, manager=managers.NEVER_STEPS_DOWN),
 }
 """By defect. Of the others the database tier knows nothing."""
@@ -96,9 +99,9 @@ def node_command(place: Place) -> Command:
     library = programs.parent / "lib"
     # The walreceiver of a relocated PostgreSQL otherwise loads an older libpq of the system, and never streams.
     variables = {"LD_LIBRARY_PATH": str(library)} if (library / "libpq.so.5").exists() else {}
-    if manager := _tier(place).manager:
+    if patches := _tier(place).patches(place.service):
         # Python runs a module of this name at its start, wherever Patroni and its interpreter lie.
-        variables["PYTHONPATH"] = str(place.write("sitecustomize.py", manager).parent)
+        variables["PYTHONPATH"] = str(place.write("sitecustomize.py", patches).parent)
     return Command(argv=(place.program("patroni"), str(settings)), variables=variables, unprivileged=True)
 
 
@@ -119,7 +122,6 @@ def node_settings(place: Place, programs: Path) -> Mapping[str, object]:
             "dcs": {
                 **LEASE,
                 "synchronous_mode": tier.synchronous,
-                "synchronous_mode_strict": tier.strict,
                 "failsafe_mode": True,  # the loss of etcd alone does not stop the bank
                 "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": _parameters(tier)},
             },

@@ -113,16 +113,16 @@ def test_every_row_is_a_defect_and_changes_the_tier():
 def test_only_a_defect_of_the_manager_puts_anything_before_patroni(tmp_path, defect):
     options = {"defect": defect} if defect else {}
     variables = node_command(PaperPlace(service="ledger-db-1", directory=tmp_path, options=options)).variables
-    manager = TIERS[defect].manager if defect else ""
-    assert variables.get("PYTHONPATH") == (str(tmp_path) if manager else None)
-    assert not manager or (tmp_path / "sitecustomize.py").read_text() == manager
+    patches = TIERS[defect].patches("ledger-db-1") if defect else ""
+    assert variables.get("PYTHONPATH") == (str(tmp_path) if patches else None)
+    assert not patches or (tmp_path / "sitecustomize.py").read_text() == patches
 
 
-@pytest.mark.parametrize("defect", [name for name, tier in TIERS.items() if tier.manager])
+@pytest.mark.parametrize("defect", [name for name, tier in TIERS.items() if tier.patches("ledger-db-1")])
 def test_what_is_put_before_patroni_fits_the_patroni_that_is_here(tmp_path, defect):
     """An error there would be swallowed by Python, and the bank would be sound without anybody noticing."""
     pytest.importorskip("patroni", reason="the reference bank needs chaoskit[bank]")
-    (tmp_path / "sitecustomize.py").write_text(TIERS[defect].manager)
+    (tmp_path / "sitecustomize.py").write_text(TIERS[defect].patches("ledger-db-1"))
     code = "import sitecustomize, sys, patroni.postgresql, patroni.ha; sys.exit(sitecustomize.__file__ != sys.argv[1])"
     command = [sys.executable, "-c", code, str(tmp_path / "sitecustomize.py")]
     done = subprocess.run(
@@ -135,10 +135,11 @@ def test_the_decisions_that_are_replaced_are_those_of_patroni():
     """If Patroni renames one of them, the replacement would replace nothing."""
     dcs = pytest.importorskip("patroni.dcs", reason="the reference bank needs chaoskit[bank]")
     importlib.import_module("patroni.postgresql")
-    ha = importlib.import_module("patroni.ha")
+    ha, config = importlib.import_module("patroni.ha"), importlib.import_module("patroni.config")
     assert callable(dcs.SyncState.matches)
     assert callable(ha.Ha.process_sync_replication)
     assert callable(ha.Ha.is_lagging)
+    assert isinstance(inspect.getattr_static(config.GlobalConfig, "is_synchronous_mode_strict"), property)
     assert callable(ha.Ha._handle_dcs_error)
     assert "sync.matches(self.state_handler.name, True)" in inspect.getsource(ha.Ha.is_healthiest_node)
 

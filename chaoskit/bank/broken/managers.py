@@ -16,6 +16,13 @@ SyncState.matches = lambda self, name, check_leader=False: True
 Ha.is_lagging = lambda self, position: False
 """
 
+ALWAYS_WAITS = """\
+# Patroni lets commits go through when the last standby in step has left. Here they wait until one is back.
+from patroni.config import GlobalConfig
+
+GlobalConfig.is_synchronous_mode_strict = True
+"""
+
 GIVES_UP_WAITING = """\
 # When the last standby in step has left, Patroni lets commits go through, and remembers that nobody may take over.
 # Here it is told to be asynchronous from then on: it forgets.
