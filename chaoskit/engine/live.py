@@ -32,6 +32,7 @@ from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event, History
 from chaoskit.model.policy import Permission, Terms, is_loopback
 from chaoskit.model.protocols import Environment, Load, LoadPlan, Probe, Progress, Stage
+from chaoskit.model.secrets import without_url_passwords
 from chaoskit.model.undo import Holder
 from chaoskit.model.verdict import Result, Verdict
 
@@ -41,6 +42,9 @@ DRAIN_S = 6.0
 """Three attempts of two seconds each, the longest that the bank's journeys wait for one answer."""
 LOAD_READY_S = 20.0
 """Starting one Python process takes a fraction of a second; on a starved machine some."""
+
+LOG_BYTES = 64 << 10
+"""Of each service of an environment that stays up: some hundred lines. The whole is where that environment keeps it."""
 
 INTERRUPTED = "stopped: interrupted"
 """The problem of a run that a KeyboardInterrupt ended."""
@@ -301,17 +305,39 @@ class LiveRun:
             self.problem(Result.ERROR, f"a probe broke: {type(error).__name__}: {error}")
 
     def _down(self) -> None:
-        if not self._is_up:
+        if self._is_up:
+            self._keep_logs()
+            if self._conductor.errors:
+                return  # what may still be there outlives the run, so its ledger stays open
+        else:
             self._progress.say("taking everything down")
             try:
                 self._environment.down()
             except CannotHeal as error:
                 self.problem(Result.ERROR, f"CannotHeal: {error}")
                 return
-        elif self._conductor.errors:
-            return  # what may still be there outlives the run, so its ledger stays open
         with contextlib.suppress(CannotRecord):  # whoever reads the ledger finds nothing left, which is as good
             self._undo.closed()
+
+    def _keep_logs(self) -> None:
+        """Keep the ends of what the services of an environment that stays up have printed, where it can tell."""
+        tail: Callable[..., str] | None = getattr(self._environment, "log_tail", None)
+        if tail is None:
+            return
+        for name in self._environment.topology.service_names:
+            try:
+                text = tail(name, most_bytes=LOG_BYTES)
+            except Exception as error:  # somebody else's code; that a log is missing says nothing of the system
+                text = f"its log cannot be had: {type(error).__name__}: {error}"
+            if len(text.encode()) >= LOG_BYTES:
+                text = text.partition("\n")[2]  # the first line was cut, and it may have been cut in the middle of a secret
+            if not text:
+                continue
+            kept = without_url_passwords(self._experiment.secrets.redact(text))
+            try:
+                (self._folder.logs / f"{name}.log").write_text(kept, encoding="utf-8")
+            except OSError as error:
+                self.problem(Result.ERROR, f"logs/{name}.log could not be written ({error.strerror})")
 
     def _append(self, event: Event) -> None:
         self._recorder.append(event)

@@ -343,6 +343,10 @@ class ContainerEnvironment:
         facts = {"environment": self.name, **self._stack.facts()}
         for name, service in self._roster.services.items():
             facts[f"image {name}"] = str(service.container.attrs["Image"])
+    def log_tail(self, service: str, *, most_bytes: int) -> str:
+        """The end of what a service has printed up to now, at most *most_bytes* of it; "" for nothing."""
+        return self._roster.service(service).log_tail(most_bytes=most_bytes)
+
             facts[f"memory of {name}"] = service.memory()
         return facts
 

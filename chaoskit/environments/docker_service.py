@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 TAIL_LINES = 12
+LOG_LINES = 1_000  # an engine counts lines, not bytes; more than anybody keeps of a run
 ENDS_WITHIN_S = 10.0  # the engine takes 0.2 s to notice the end of a container, and ten times that on a starved machine
 
 
@@ -143,6 +144,10 @@ class DockerService(ContainerFaults):
         except (docker.errors.DockerException, OSError) as error:
             return f"(its log cannot be had: {error})"
         return str(text.decode(errors="replace"))
+
+    def log_tail(self, *, most_bytes: int) -> str:
+        """The end of what it has printed up to now; "" for nothing."""
+        return self.output(tail=LOG_LINES).encode()[-most_bytes:].decode(errors="replace")
 
     def save_log(self) -> None:
         """Keep what it printed, where a place for it was given."""

@@ -107,6 +107,10 @@ class ProcessEnvironment:
     def service(self, name: str) -> Service:
         return self._roster.service(name)
 
+    def log_tail(self, service: str, *, most_bytes: int) -> str:
+        """The end of what a service has printed up to now, at most *most_bytes* of it; "" for nothing."""
+        return self._roster.service(service).log_tail(most_bytes=most_bytes)
+
     def links(self, one: str, other: str) -> tuple[Link, ...]:
         return self._roster.links_between(one, other)
 

@@ -133,6 +133,15 @@ class ProcessService:
             raise NotReady(f"service {self.name} ended by itself before it answered; {self.trouble()}")
         return all(answer_s(self._place.own(port.name), port.hello, timeout_s=HELLO_S) is not None for port in self.spec.ports)
 
+    def log_tail(self, *, most_bytes: int) -> str:
+        """The end of what it has printed up to now; "" for nothing."""
+        log = self._supervisor.log(self.name)
+        if not log.exists():
+            return ""
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - most_bytes))
+            return file.read(most_bytes).decode(errors="replace")
+
     def trouble(self) -> str:
         """Where its log is and how it ends, for messages."""
         log = self._supervisor.log(self.name)

@@ -111,6 +111,9 @@ class Link(Protocol):
 class Environment(Protocol):
     """The running system. `up` and `down` are for one thread. The rest may be called from several at once, for different targets:
     probes look and other faults are undone while one is injected.
+
+    An environment may have a method `log_tail(service, *, most_bytes)` besides: the end of what a service has printed, as text, ""
+    for nothing. A run on an environment that stays up keeps it in its folder: such a one writes its own logs later, and elsewhere.
     """
 
     @property

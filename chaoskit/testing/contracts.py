@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ def answer(line):
         with socket.create_connection((next_host, int(next_port)), timeout=1) as onward:
             onward.sendall(rest.encode() + b"\\n")
             return onward.makefile().readline().strip()
+    if word == "say":
+        print(rest, flush=True)
     return f"hello from {name}"
 
 def serve(connection):
@@ -289,6 +292,17 @@ class RealEnvironmentContract(EnvironmentContract):
         for service in environment.topology.service_names:
             assert ask(environment.address(service, "main"), "hello") == f"hello from {service}"
         assert ask(environment.address("front", "main"), "relay hello") == "hello from back"
+
+    def test_the_end_of_what_a_service_has_printed_can_be_had_while_it_runs(self, environment: Environment) -> None:
+        tail = getattr(environment, "log_tail", None)
+        if tail is None:  # no environment must have it
+            return
+        ask(environment.address("back", "main"), "say one two three")
+        deadline = time.monotonic() + ANSWER_S
+        while not tail("back", most_bytes=1_000).endswith("one two three\n"):
+            assert time.monotonic() < deadline, tail("back", most_bytes=1_000)
+            time.sleep(0.02)  # between two looks, until the deadline
+        assert tail("back", most_bytes=6) == "three\n"
 
     def test_a_killed_service_keeps_its_data(self, environment: Environment) -> None:
         _needs(environment, "kill")

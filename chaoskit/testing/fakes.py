@@ -151,6 +151,8 @@ class FakeEnvironment:
         """Targets that may not be hurt."""
         self.up_error: Exception | None = None
         self.down_error: Exception | None = None
+        self.printed: dict[str, str] = {}
+        """What each service is said to have printed."""
         self._ledger = ledger
 
     def up(self, *, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
@@ -164,6 +166,9 @@ class FakeEnvironment:
         self.is_up = False
         if self.down_error:
             raise self.down_error
+
+    def log_tail(self, service: str, *, most_bytes: int) -> str:
+        return self.printed.get(service, "").encode()[-most_bytes:].decode(errors="replace")
 
     def permit(self, targets: tuple[str, ...]) -> None:
         if self.forbidden & set(targets):

@@ -114,6 +114,7 @@ def test_fails_a_service_that_does_not_find_its_database_again(fresh, broken_sta
     assert done.returncode == 1
     assert list(outcomes(fresh).values()) == [["failure"]]
     assert "FAIL  recovery: pay did not become steady again" in done.stdout
+    assert "the end of logs/payments.log" in done.stdout, "the containers are up still, so the run has kept how their logs end"
     assert left() == set()
 
 

@@ -172,6 +172,59 @@ def test_the_ends_of_the_logs_are_shown_and_no_more(suite):
     ET.parse(suite.path / "junit.xml")
 
 
+def test_logs_of_an_environment_that_stays_up_are_kept_and_shown(suite, document, monkeypatch):
+    """They are where the environment has them, and that outlives the run: so the run takes the end of each. No secret is in it."""
+    monkeypatch.setenv("CORE_TOKEN", "the-token-of-the-core")
+    suite.write("x.chaos.yaml", document.replace("20%", "100%") + "secrets: [CORE_TOKEN]\n")
+    with (suite.path / "conftest.py").open("a") as file:
+        file.write("""
+
+@environment_fixture()
+def chatty():
+    environment = Logged()
+    lines = "".join(f"line {n} of the-token-of-the-core at postgres://bank:hunter22@db\\n" for n in range(5000))
+    environment.printed["back"] = lines + "the last line\\n"
+    return environment
+""")
+    suite.ini()
+    suite.tests("""
+        @pytest.mark.chaos(environment="chatty")
+        def test_it(chaos):
+            by_hand(chaos, FAILS)
+    """)
+    result = suite.run("--chaos-environment=chatty")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["*- the end of logs/back.log -*", "line 4999 of [*][*][*] at postgres://bank:[*][*][*]@db", "the last line"]
+    )
+    result.stdout.no_fnmatch_line("*hunter22*")
+    logs = sorted(suite.path.glob("runs/*/logs/back.log"))
+    assert len(logs) == 2
+    assert all(1_000 < log.stat().st_size <= 64 << 10 for log in logs)
+    assert all(log.read_text().startswith("line ") for log in logs), "the first line was cut and is left out"
+    kept = [path.read_text() for path in suite.path.glob("runs/*-x-*/**/*") if path.is_file()]
+    assert not any("the-token-of-the-core" in text for text in kept)
+
+
+def test_a_log_that_cannot_be_had_says_why_and_changes_no_verdict(suite):
+    suite.tests("""
+        class Silent(Logged):
+            def log_tail(self, service, *, most_bytes):
+                raise OSError("the engine is busy")
+
+        @environment_fixture
+        def silent():
+            return Silent()
+
+        @pytest.mark.chaos(environment="silent")
+        def test_it(chaos):
+            by_hand(chaos, FAILS)
+    """)
+    result = suite.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*- the end of logs/back.log -*", "its log cannot be had: OSError: the engine is busy"])
+
+
 def test_all_of_the_trace_is_shown_to_who_asks_for_it(suite):
     suite.tests("""
         def test_it(chaos):
