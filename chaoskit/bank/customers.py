@@ -30,11 +30,16 @@ class Customer:
     def accounts(self) -> tuple[str, ...]:
         return tuple(self.balances)
 
+    @property
+    def lowest_sum(self) -> int | None:
+        """How low all accounts together may go. None for who has a single one: its own limit is 0, those of several have none."""
+        return 0 if len(self.balances) > 1 else None
 
-def customers(seed: int) -> tuple[Customer, ...]:
+
+def customers(seed: int, *, count: int = CUSTOMERS) -> tuple[Customer, ...]:
     """The customers of the run with this seed, without the status page's own."""
     chance = random.Random(f"{seed} customers")
-    return tuple(_customer(f"c{number:03}", chance) for number in range(1, CUSTOMERS + 1))
+    return tuple(_customer(f"c{number:03}", chance) for number in range(1, count + 1))
 
 
 def watcher(seed: int) -> Customer:
@@ -43,9 +48,8 @@ def watcher(seed: int) -> Customer:
 
 
 def opening(seed: int, options: Mapping[str, str]) -> dict[str, int]:
-    """Opening balances by account. *options* change nothing so far."""
-    del options
-    everybody = (*customers(seed), watcher(seed))
+    """Opening balances by account."""
+    everybody = (*customers(seed, count=int(options.get("customers", CUSTOMERS))), watcher(seed))
     balances = {account: balance for customer in everybody for account, balance in customer.balances.items()}
     return {**balances, VAULT: 0, CLEARING: 0}
 

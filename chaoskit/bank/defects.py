@@ -49,6 +49,7 @@ DEFECTS: dict[str, Defect] = {
         database.SPLIT_BRAIN,
         NO_IDEMPOTENCY,
         services.LOST_UPDATE,
+        services.WRITE_SKEW,
         services.EARLY_CHECK,
         database.STANDBY_READS,
         database.MIXED_READS,

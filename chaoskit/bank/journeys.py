@@ -44,7 +44,8 @@ HABIT_NAMES = tuple(habit.value for habit in Habit)
 def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
     machine = part(CashMachine, defect=bank_options(options).defect)
-    return App(customers(seed), machine=machine()).journeys()
+    people = customers(seed, count=bank_options(options).customers)
+    return App(people, machine=machine()).journeys()
 
 
 class App:

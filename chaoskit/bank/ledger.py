@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from chaoskit.bank import schema
 from chaoskit.model.errors import NotReady
-from chaoskit.model.topology import AccountState, Credit, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, GroupLimit, LedgerState, Posting
 
 # Keys per statement: each waits for a payment under way with that key, so a batch holds few locks and no long transaction.
 BATCH = 500
@@ -32,6 +32,10 @@ NODE = "SELECT coalesce(current_setting('bank.node', true), '')"
 OPEN = """
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE application_name = %s AND xact_start IS NOT NULL),
   (SELECT count(*) FROM outbox WHERE NOT sent)
+"""
+LIMITS = """
+SELECT customer, array_agg(account ORDER BY account), limits.lowest FROM limits JOIN accounts USING (customer)
+GROUP BY customer, limits.lowest ORDER BY customer
 """
 UNSENT = "SELECT t.key FROM outbox o JOIN transactions t USING (transaction) WHERE NOT o.sent ORDER BY t.key"
 DIGEST = """
@@ -100,6 +104,7 @@ class SqlLedger:
             connection.read_only = True
             with connection.transaction():
                 node = connection.execute(NODE).fetchone()
+                limits = connection.execute(LIMITS).fetchall()
                 unsent = connection.execute(UNSENT).fetchall()
                 accounts = connection.execute(ACCOUNTS).fetchall()
                 postings = connection.execute(POSTINGS).fetchall()
@@ -113,6 +118,9 @@ class SqlLedger:
                 postings=tuple(
                     Posting(transaction=transaction, key=key, account=account, version=version, amount=amount, balance_after=after)
                     for transaction, key, account, version, amount, after in postings
+                ),
+                limits=tuple(
+                    GroupLimit(group=customer, accounts=tuple(accounts), lowest=lowest) for customer, accounts, lowest in limits
                 ),
                 unsent=tuple(key for (key,) in unsent),
             )

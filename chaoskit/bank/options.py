@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chaoskit.bank.customers import CUSTOMERS
 from chaoskit.bank.defects import DEFECTS
 from chaoskit.model.errors import UsageError
 
@@ -31,9 +32,11 @@ class BankOptions:
     defect: str = NO_DEFECT
     slots: int = DEFAULT_SLOTS
     service_time_ms: int = DEFAULT_SERVICE_TIME_MS
+    customers: int = CUSTOMERS
+    """Few of them share the load of many: their accounts are soon empty, and two payments at once meet in one account."""
 
 
-OPTION_NAMES: dict[str, tuple[str, ...]] = {"defect": (NO_DEFECT, *DEFECTS), "slots": (), "service_time_ms": ()}
+OPTION_NAMES: dict[str, tuple[str, ...]] = {"defect": (NO_DEFECT, *DEFECTS), "slots": (), "service_time_ms": (), "customers": ()}
 """Options of the services with their allowed values; () allows any text."""
 
 
@@ -47,9 +50,10 @@ def bank_options(options: Mapping[str, str]) -> BankOptions:
         mistakes.append(f"defect: {defect!r} is not a defect of the bank ({', '.join(OPTION_NAMES['defect'])}).{hint}")
     slots = _whole(options, "slots", DEFAULT_SLOTS, 1, 64, mistakes)
     service_time_ms = _whole(options, "service_time_ms", DEFAULT_SERVICE_TIME_MS, 0, 1000, mistakes)
+    customers = _whole(options, "customers", CUSTOMERS, 2, 1000, mistakes)
     if mistakes:
         raise UsageError("\n".join(f"options of environment 'bank': {mistake}" for mistake in mistakes))
-    return BankOptions(defect=defect, slots=slots, service_time_ms=service_time_ms)
+    return BankOptions(defect=defect, slots=slots, service_time_ms=service_time_ms, customers=customers)
 
 
 def _whole(options: Mapping[str, str], name: str, default: int, low: int, high: int, mistakes: list[str]) -> int:

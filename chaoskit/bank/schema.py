@@ -25,6 +25,10 @@ CREATE TABLE IF NOT EXISTS accounts (
   CHECK (lowest IS NULL OR balance >= lowest)
 );
 CREATE INDEX IF NOT EXISTS accounts_customer ON accounts (customer);
+CREATE TABLE IF NOT EXISTS limits (
+  customer text PRIMARY KEY REFERENCES customers,
+  lowest bigint NOT NULL
+);
 CREATE TABLE IF NOT EXISTS operation_keys (
   key text PRIMARY KEY,
   request_hash text NOT NULL,
@@ -56,7 +60,8 @@ CREATE TABLE IF NOT EXISTS outbox (
 CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (transaction) WHERE NOT sent;
 """
 
-# Accounts are locked in the order of their names, after the key, so no two payments can wait for each other.
+# Accounts are locked in the order of their names, after the key, so no two payments can wait for each other. With a limit on the
+# sum of a customer's accounts, all of these are locked: two payments from two of them would otherwise both find enough.
 BOOK_PAYMENT = """
 CREATE OR REPLACE FUNCTION book_payment(
   p_key text, p_kind text, p_from text, p_to text, p_amount bigint, p_creditor text, OUT code integer, OUT body jsonb
@@ -66,14 +71,18 @@ DECLARE
   payee accounts%ROWTYPE;
   booking uuid := gen_random_uuid();
 BEGIN
-  PERFORM 1 FROM accounts WHERE account IN (p_from, p_to) ORDER BY account FOR UPDATE;
+  PERFORM 1 FROM accounts WHERE account IN (p_from, p_to)
+    OR customer = (SELECT customer FROM limits JOIN accounts USING (customer) WHERE account = p_from)
+    ORDER BY account FOR UPDATE;
   SELECT * INTO payer FROM accounts WHERE account = p_from;
   SELECT * INTO payee FROM accounts WHERE account = p_to;
   code := 422;
   IF payer.account IS NULL OR payee.account IS NULL THEN
     body := jsonb_build_object('error', 'unknown-account', 'effect', 'none');
     RETURN;
-  ELSIF payer.lowest IS NOT NULL AND payer.balance - p_amount < payer.lowest THEN
+  ELSIF payer.balance - p_amount < payer.lowest OR payee.customer IS DISTINCT FROM payer.customer AND (
+    SELECT sum(balance) - p_amount < min(limits.lowest) FROM limits JOIN accounts USING (customer) WHERE customer = payer.customer
+  ) THEN
     body := jsonb_build_object('error', 'insufficient-funds', 'effect', 'none');
     RETURN;
   END IF;
@@ -154,6 +163,7 @@ LOCK_OPENING = "SELECT pg_advisory_xact_lock(4217)"
 """Two cores that start at once open the books one after the other. The number is arbitrary and used nowhere else."""
 
 ADD_CUSTOMER = "INSERT INTO customers (customer, pin_hash) VALUES (%s, %s) ON CONFLICT DO NOTHING"
+ADD_LIMIT = "INSERT INTO limits (customer, lowest) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 ADD_ACCOUNT = """
 INSERT INTO accounts (account, customer, kind, balance, lowest) VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 """

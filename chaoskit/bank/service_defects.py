@@ -13,6 +13,14 @@ LOST_UPDATE = Defect(
     convicted_by="balance-is-ledger",
     experiment="server_saturation",
 )
+WRITE_SKEW = Defect(
+    name="write-skew",
+    title="Two accounts are spent against each other",
+    breaks="The core locks only what it changes, so two payments from two accounts of one customer both count on their sum.",
+    incident="PostgreSQL showed this anomaly even under SERIALIZABLE until 12.4 (Jepsen's report on 12.3, 2020).",
+    convicted_by="no-overdraft",
+    experiment="empty_accounts",
+)
 EARLY_CHECK = Defect(
     name="early-check",
     title="The same money is spent twice at once",

@@ -74,6 +74,7 @@ def _core(place: Place) -> Command:
             "rail_url": _url(place, "rail"),
             "slots": options.slots,
             "service_time_ms": options.service_time_ms,
+            "customers": options.customers,
         },
     )
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from chaoskit.model.errors import ChaoskitError
-from chaoskit.model.topology import AccountState, Credit, Currency, Evidence, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, Currency, Evidence, GroupLimit, LedgerState, Posting
 
 FORMAT = 1
 
@@ -327,6 +327,7 @@ class HistoryReader:
         self._accounts: dict[int, list[AccountState]] = {}
         self._postings: dict[int, list[Posting]] = {}
         self._credits: dict[int, list[Credit]] = {}
+        self._limits: dict[int, list[GroupLimit]] = {}
         self._keys: dict[int, dict[str, str]] = {}
         self._problems: list[RunProblem] = []
         self._complete = False
@@ -507,6 +508,11 @@ class HistoryReader:
     def _on_key(self, event: Event) -> None:
         self._keys.setdefault(_int(event["read"]), {})[str(event["key"])] = str(event["state"])
 
+    def _on_limit(self, event: Event) -> None:
+        accounts = tuple(str(account) for account in cast("Iterable[object]", event["accounts"]))
+        limit = GroupLimit(group=str(event["group"]), accounts=accounts, lowest=_int(event["lowest"]))
+        self._limits.setdefault(_int(event["read"]), []).append(limit)
+
     def _on_credit(self, event: Event) -> None:
         credit = Credit(key=str(event["key"]), account=str(event["account"]), amount=_int(event["amount"]))
         self._credits.setdefault(_int(event["read"]), []).append(credit)
@@ -518,9 +524,13 @@ class HistoryReader:
         else:
             accounts, postings = self._accounts.pop(read, []), self._postings.pop(read, [])
             keys = self._keys.pop(read, {})
-            credits_ = self._credits.pop(read, [])
-            counts = _int(event["accounts"]), _int(event["postings"]), _int(event.get("keys", 0)), _int(event.get("credits", 0))
-            if (len(accounts), len(postings), len(keys), len(credits_)) != counts:
+            credits_, limits = self._credits.pop(read, []), self._limits.pop(read, [])
+            said = [
+                _int(event["accounts"]),
+                _int(event["postings"]),
+                *(_int(event.get(n, 0)) for n in ("keys", "credits", "limits")),
+            ]
+            if [len(accounts), len(postings), len(keys), len(credits_), len(limits)] != said:
                 raise ValueError("the ledger's lines are not all here")
             state = LedgerState(
                 read_from=str(event["read_from"]),
@@ -528,6 +538,7 @@ class HistoryReader:
                 postings=tuple(postings),
                 keys=keys,
                 lacks=frozenset(map(Evidence, cast("Iterable[str]", event.get("lacks", ())))),
+                limits=tuple(limits),
                 credits=tuple(credits_) if "credits" in event else None,
                 unsent=tuple(str(key) for key in cast("Iterable[object]", event.get("unsent", ()))),
             )
@@ -641,6 +652,8 @@ def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
             "version": account.version,
             "lowest": account.lowest,
         }
+    for limit in state.limits:
+        yield {"event": "limit", "read": read, "group": limit.group, "accounts": list(limit.accounts), "lowest": limit.lowest}
     for posting in state.postings:
         yield {
             "event": "posting",
@@ -663,6 +676,7 @@ def ledger_events(state: LedgerState, *, read: int) -> Iterator[Event]:
         "accounts": len(state.accounts),
         "postings": len(state.postings),
         **({"keys": len(state.keys)} if state.keys else {}),
+        **({"limits": len(state.limits)} if state.limits else {}),
         **({"credits": len(state.credits), "unsent": list(state.unsent)} if state.credits is not None else {}),
         **({"lacks": sorted(one.value for one in state.lacks)} if state.lacks else {}),
     }

@@ -205,6 +205,15 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLimit:
+    """Accounts that together may not go below `lowest`, such as all of one customer, however low a single one is."""
+
+    group: str
+    accounts: tuple[str, ...]
+    lowest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
     """A payment that came from this bank, as another bank's book has it. A book that has it twice has two of these."""
 
@@ -223,6 +232,7 @@ class LedgerState:
     keys: Mapping[str, str] = field(default_factory=dict)
     """What it says of each key that it was asked about (`applied`, `refused`, `tombstone`, `absent`), where postings have none."""
     lacks: frozenset[Evidence] = frozenset()
+    limits: tuple[GroupLimit, ...] = ()
     credits: tuple[Credit, ...] | None = None
     """What other banks have booked of payments through a `clearing` account; None when nobody asked them."""
     unsent: tuple[str, ...] = ()

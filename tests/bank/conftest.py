@@ -75,7 +75,7 @@ def bank(postgres, tmp_path):
 
 
 class Bank:
-    def __init__(self, postgres, database, urls, http):
+    def __init__(self, postgres, database, urls, http, count):
         self.postgres = postgres
         self.database = database
         self.urls = urls
@@ -84,7 +84,7 @@ class Bank:
         self.ledger = SqlLedger(
             {"solo": (postgres.host, postgres.port)}, user=postgres.user, name=database, rail=(rail.hostname, rail.port)
         )
-        self.people = people.customers(SEED)
+        self.people = people.customers(SEED, count=count)
 
     async def call(self, method, path, *, to="gateway", body=None, headers=None):
         async with self.http.request(method, self.urls[to] + path, json=body, headers=headers) as response:
@@ -129,8 +129,9 @@ class Bank:
         return False
 
     def rich(self):
-        """Two accounts of different customers with money in them."""
-        found = [account for customer in self.people for account, balance in customer.balances.items() if balance > 100_000]
+        """Two accounts with money in them, each the only one of its customer."""
+        single = [customer for customer in self.people if len(customer.accounts) == 1]
+        found = [account for customer in single for account, balance in customer.balances.items() if balance > 100_000]
         return found[0], found[-1]
 
 
@@ -155,10 +156,11 @@ async def running_bank(postgres, folder, options):
             rail_url=urls["rail"],
             slots=chosen.slots,
             service_time_ms=chosen.service_time_ms,
+            customers=chosen.customers,
         )
         urls["gateway"] = await start(gateway, core_url=urls["core"], slots=chosen.slots)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        it = Bank(postgres, database, urls, http)
+        it = Bank(postgres, database, urls, http, chosen.customers)
         await it.wait_until_core_answers()
         yield it
 

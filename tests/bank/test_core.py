@@ -59,6 +59,41 @@ def test_insufficient_funds_are_refused_and_the_refusal_is_kept(bank):
     asyncio.run(scenario())
 
 
+def test_who_has_two_accounts_may_overdraw_one_as_long_as_both_together_hold_enough(bank):
+    async def scenario():
+        async with bank() as it:
+            customer = next(customer for customer in it.people if len(customer.accounts) == 2)
+            one, other = customer.accounts
+            most = sum(customer.balances.values())
+            payee, _ = it.rich()
+            assert (await it.pay("more", one, payee, most + 1))[0] == 422
+            assert (await it.pay("all", one, payee, most))[0] == 200
+            assert (await it.pay("from the other", other, payee, 1))[0] == 422
+            # Between their own accounts the sum stays as it is.
+            assert (await it.pay("own", other, one, 5))[0] == 200
+            state = await it.read()
+            assert [limit.accounts for limit in state.limits if limit.group == customer.name] == [customer.accounts]
+
+    asyncio.run(scenario())
+
+
+def test_all_accounts_of_a_customer_with_a_common_limit_are_locked_in_the_order_of_their_names(bank):
+    async def scenario():
+        async with bank() as it:
+            customer = next(customer for customer in it.people if len(customer.accounts) == 2)
+            first, second = sorted(customer.accounts)
+            payee, _ = it.rich()
+            with it.connect() as stranger:
+                stranger.execute("SELECT 1 FROM accounts WHERE account = %s FOR UPDATE", (first,))
+                paying = asyncio.create_task(it.pay("k", second, payee, 1))
+                assert await it.waits_for_a_lock()
+                stranger.execute("SELECT 1 FROM accounts WHERE account = %s FOR UPDATE NOWAIT", (second,))
+                stranger.rollback()
+            assert (await paying)[0] == 200
+
+    asyncio.run(scenario())
+
+
 def test_a_tombstone_refuses_a_late_arrival(bank):
     async def scenario():
         async with bank() as it:
@@ -183,7 +218,7 @@ def test_books_are_opened_once(bank):
 
             where = ((it.postgres.host, it.postgres.port),)
             database = sessions.Database(hosts=where, user=it.postgres.user, name=it.database)
-            await books._open_once(database, seed=7, functions=Bookkeeper.functions)
+            await books._open_once(database, seed=7, count=60, functions=Bookkeeper.functions)
             assert await it.read() == before
 
     asyncio.run(scenario())

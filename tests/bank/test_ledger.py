@@ -16,7 +16,11 @@ def test_the_books_sum_to_the_opening_after_payments_of_every_kind(bank):
             opening = customers.opening(7, {})
             state = await it.read()
             assert {account.account: account.balance for account in state.accounts} == opening
-            assert {account.lowest for account in state.accounts if account.kind == "customer"} == {0}
+            several = {customer.name: customer.accounts for customer in it.people if len(customer.accounts) > 1}
+            assert {limit.group: limit.accounts for limit in state.limits if limit.lowest == 0} == several
+            together = {account for accounts in several.values() for account in accounts}
+            lowest = {account.account: account.lowest for account in state.accounts if account.kind == "customer"}
+            assert lowest == {account: None if account in together else 0 for account in lowest}
             assert state.read_from == "solo"
             payer, payee = it.rich()
             await it.pay("t", payer, payee, 10)

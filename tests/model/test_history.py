@@ -19,7 +19,7 @@ from chaoskit.model.history import (
     ledger_events,
     read_history,
 )
-from chaoskit.model.topology import AccountState, Credit, LedgerState, Posting
+from chaoskit.model.topology import AccountState, Credit, GroupLimit, LedgerState, Posting
 
 LEDGER = LedgerState(
     read_from="ledger-db-2",
@@ -254,8 +254,9 @@ def test_seconds_count_from_the_profiles_zero_as_a_document_does():
 
 
 @pytest.mark.parametrize("credits_", [None, (), (Credit(key="k1", account="other-7", amount=100),) * 2])
-def test_what_other_banks_have_booked_is_kept_also_when_it_is_nothing(credits_):
-    ledger = replace(LEDGER, credits=credits_, unsent=() if credits_ is None else ("k2",))
+def test_common_limits_and_what_other_banks_have_booked_are_kept_also_when_that_is_nothing(credits_):
+    limits = (GroupLimit(group="ada", accounts=("ada", "ada-2"), lowest=0),)
+    ledger = replace(LEDGER, limits=limits, credits=credits_, unsent=() if credits_ is None else ("k2",))
     events = list(ledger_events(ledger, read=1))
     assert read_history(lines(events)).final.first == ledger
     if credits_:

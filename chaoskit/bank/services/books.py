@@ -20,8 +20,10 @@ TRY_S = 15.0
 UNHURRIED = "SET statement_timeout = '10s'"
 
 
-async def open_books(database: Database, *, seed: int, functions: Sequence[str], opened: Path) -> None:
-    """Open the books on the primary as soon as there is one, and leave the mark *opened*. The caller bounds how long it waits.
+async def open_books(database: Database, *, seed: int, count: int, functions: Sequence[str], opened: Path) -> None:
+    """Open the books of *count* customers on the primary as soon as there is one, and leave the mark *opened*.
+
+    The caller bounds how long it waits.
 
     Returns at once when the mark is there: the books of a bank that was open before are not needed to start again.
     """
@@ -29,7 +31,7 @@ async def open_books(database: Database, *, seed: int, functions: Sequence[str],
     while not opened.exists():  # noqa: ASYNC240 - one look at a local file
         try:
             async with asyncio.timeout(TRY_S):
-                await _open_once(database, seed=seed, functions=functions)
+                await _open_once(database, seed=seed, count=count, functions=functions)
         except (psycopg.Error, OSError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             if reason != said:
@@ -41,15 +43,21 @@ async def open_books(database: Database, *, seed: int, functions: Sequence[str],
             log.info("books open")
 
 
-async def _open_once(database: Database, *, seed: int, functions: Sequence[str]) -> None:
+async def _open_once(database: Database, *, seed: int, count: int, functions: Sequence[str]) -> None:
     admin = database.conninfo(application="bank-books", name="postgres")
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
         await connection.execute(UNHURRIED)
         known = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database.name,))
         if await known.fetchone() is None:
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.name)))
-    everybody = (*customers(seed), watcher(seed))
-    accounts = [(a, c.name, "customer", balance, 0) for c in everybody for a, balance in c.balances.items()]
+    everybody = (*customers(seed, count=count), watcher(seed))
+    limits = [(customer.name, customer.lowest_sum) for customer in everybody if customer.lowest_sum is not None]
+    together = dict(limits)
+    accounts = [
+        (account, customer.name, "customer", balance, None if customer.name in together else 0)
+        for customer in everybody
+        for account, balance in customer.balances.items()
+    ]
     houses = [(VAULT, None, "vault", 0, None), (CLEARING, None, "clearing", 0, None)]
     async with await psycopg.AsyncConnection.connect(database.conninfo(application="bank-books")) as connection:
         await connection.execute(UNHURRIED)
@@ -60,3 +68,4 @@ async def _open_once(database: Database, *, seed: int, functions: Sequence[str])
         async with connection.cursor() as cursor:
             await cursor.executemany(schema.ADD_CUSTOMER, [(c.name, pin_hash(c.name, c.pin, seed=seed)) for c in everybody])
             await cursor.executemany(schema.ADD_ACCOUNT, [*accounts, *houses])
+            await cursor.executemany(schema.ADD_LIMIT, limits)

@@ -57,7 +57,9 @@ async def build(settings: Settings) -> web.Application:
     relay = part(Relay, defect=defect)(relaying_sessions, rail_url=str(settings["rail_url"]))
     core = Core(sessions, bookkeeper, seed=seed, hold_s=hold_s)
     opened = Path(str(settings["directory"])) / "books-open"
-    opening = asyncio.create_task(open_books(database, seed=seed, functions=bookkeeper.functions, opened=opened))
+    count = int(str(settings["customers"]))
+    functions = bookkeeper.functions
+    opening = asyncio.create_task(open_books(database, seed=seed, count=count, functions=functions, opened=opened))
     await asyncio.wait({opening}, timeout=FIRST_PRIMARY_WITHIN_S)
 
     async def background(_: web.Application) -> AsyncIterator[None]:

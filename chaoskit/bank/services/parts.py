@@ -22,6 +22,7 @@ BROKEN: Mapping[str, Mapping[str, str]] = {
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
     "lost-update": {"Bookkeeper": "bookings:LostUpdate"},
+    "write-skew": {"Bookkeeper": "bookings:WriteSkew"},
     "early-check": {"Bookkeeper": "bookings:EarlyCheck"},
     "dirty-read": {"Bookkeeper": "caches:DirtyRead"},
     "torn-transfer": {"Bookkeeper": "bookings:TornTransfer"},

@@ -50,6 +50,23 @@ def test_early_check_lets_the_same_money_be_spent_twice(bank, defect):
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("defect", ["none", "write-skew"])
+def test_write_skew_spends_the_sum_of_two_accounts_from_both(bank, defect):
+    async def scenario():
+        async with bank(defect=defect) as it:
+            customer = next(customer for customer in it.people if len(customer.accounts) == 2)
+            one, other = customer.accounts
+            most = sum(customer.balances.values())
+            payees = it.rich()  # not the same one, who would be locked by both
+            answers = await asyncio.gather(it.pay("k1", one, payees[0], most), it.pay("k2", other, payees[1], most))
+            assert sorted(status for status, _ in answers) == {"none": [200, 422], "write-skew": [200, 200]}[defect]
+            state = await it.read()
+            together = account(state, one).balance + account(state, other).balance
+            assert together == {"none": 0, "write-skew": -most}[defect]
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("defect", ["none", "torn-transfer"])
 def test_torn_transfer_has_only_a_debit_for_a_moment_and_for_good_when_the_core_dies_then(bank, defect):
     async def scenario():
