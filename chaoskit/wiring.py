@@ -26,6 +26,7 @@ from chaoskit.machine import Machine
 from chaoskit.model.errors import ChaoskitError, NotExercised, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
+from chaoskit.model.journey import Habit
 from chaoskit.model.policy import Permission
 from chaoskit.model.protocols import Environment, Fault, Load, Probe, Progress
 from chaoskit.model.secrets import MARK
@@ -299,6 +300,7 @@ def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> s
         *(f"  {step.at_s:7.2f} s  {step.times:g} times the normal rate" for step in load.steps),
         f"  {came.total():,} customers come, and more if a fault brings them: "
         + ", ".join(f"{journey} {count:,}" for journey, count in sorted(came.items())),
+        *_habits(load.habits),
         "timeline:",
     ]
     for entry in schedule.entries:
@@ -307,6 +309,11 @@ def schedule_text(experiment: Experiment, registry: Registry, *, seed: int) -> s
     lines.append(f"  {schedule.ends_s:7.2f} s  the load ends; whatever is still injected is healed, the last first")
     lines.append(f"judged by: {', '.join(check.name for check in experiment.expect)}")
     return experiment.secrets.redact("\n".join(lines))
+
+
+def _habits(habits: Mapping[Habit, float]) -> Iterator[str]:
+    if habits:
+        yield f"  of those who pay, {', '.join(f'{share * 100:g} % have the habit {habit}' for habit, share in habits.items())}"
 
 
 def _fields(fault: Fault) -> str:

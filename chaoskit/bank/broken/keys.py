@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
-from chaoskit.bank.services.bookkeeper import Bookkeeper
+from chaoskit.bank import schema
+from chaoskit.bank.broken.bookings import changed
+from chaoskit.bank.services.bookkeeper import Bookkeeper, Moved, Movement
+from chaoskit.bank.services.sessions import Sessions
 
 # Takes the place of the sound function of the same name.
 FORGET_KEYS = """
@@ -27,8 +31,62 @@ END
 $$;
 """
 
+REFUSE_OTHER = """
+      body := jsonb_build_object('error', 'key-used-for-another-request', 'effect', 'none');
+"""
+BOOK_ALL_THE_SAME = """
+      PERFORM book_payment(p_key, p_kind, p_from, p_to, p_amount, p_creditor);
+"""
+IS_KNOWN = """
+  IF NOT FOUND THEN
+"""
+# The network drops answers for longer than this, and an app waits for one for longer, too.
+IS_KNOWN_AND_YOUNG = """
+  IF NOT FOUND AND NOT EXISTS (SELECT FROM transactions WHERE key = p_key AND at < now() - interval '1 second') THEN
+"""
+
 
 class NoIdempotency(Bookkeeper):
     """Writes the key down and never looks it up."""
 
     functions: ClassVar[tuple[str, ...]] = (*Bookkeeper.functions, FORGET_KEYS)
+
+
+class KeyRace(NoIdempotency):
+    """Looks a key up in one transaction and writes it down in the next. Of two calls at once, both find nothing."""
+
+    async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
+        known = await _looked_up(self._sessions, key, movement, deadline_s=deadline_s)
+        return known or await super().move(key, movement, deadline_s=deadline_s)
+
+
+class KeyBodyRace(Bookkeeper):
+    """Compares a payment with what is known of its key before it books, and again afterwards, when it is too late."""
+
+    functions: ClassVar[tuple[str, ...]] = (
+        *Bookkeeper.functions,
+        changed(schema.MOVE_MONEY, (REFUSE_OTHER, f"{REFUSE_OTHER}{BOOK_ALL_THE_SAME}")),
+    )
+
+    async def move(self, key: str, movement: Movement, *, deadline_s: float) -> Moved:
+        known = await _looked_up(self._sessions, key, movement, deadline_s=deadline_s)
+        return known or await super().move(key, movement, deadline_s=deadline_s)
+
+
+class ShortKeyLife(Bookkeeper):
+    """Knows the key of a payment for a second."""
+
+    functions: ClassVar[tuple[str, ...]] = (*Bookkeeper.functions, changed(schema.MOVE_MONEY, (IS_KNOWN, IS_KNOWN_AND_YOUNG)))
+
+
+async def _looked_up(sessions: Sessions, key: str, movement: Movement, *, deadline_s: float) -> Moved | None:
+    """The answer of a key that is known to have one; None for one that is new, or still under way."""
+    rows = await sessions.run(
+        "SELECT request_hash, http_status, answer FROM operation_keys WHERE key = %s", (key,), deadline_s=deadline_s
+    )
+    for fingerprint, code, body in rows:
+        if code is not None and fingerprint == movement.fingerprint():
+            return Moved(int(str(code)), cast("Mapping[str, object]", body), replayed=True)
+        if code is not None:
+            return Moved(422, {"error": "key-used-for-another-request", "effect": "none"}, replayed=False)
+    return None
