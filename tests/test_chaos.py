@@ -371,6 +371,29 @@ def test_a_run_by_hand_is_judged_again_by_its_test_alone(new, environment, capsy
     assert "run that again: pytest tests/x.py::test_x" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [SystemExit("enough"), pytest.fail.Exception("Timeout (>3.0s)")])
+def test_a_run_that_is_left_by_something_else_has_its_verdict_all_the_same(new, environment, error, tmp_path):
+    """What ends a process or a test, such as a time limit, is no Exception: such a run must not look like a whole one later."""
+    with new(environment) as chaos, pytest.raises(type(error)) as left:
+        chaos.run(experiment(Injection(fault=Left(error=error), at_s=0.1)))
+    assert environment.services["back"].is_running()
+    (folder,) = (tmp_path / "runs").iterdir()
+    verdict = json.loads(RunFolder(folder).verdict.read_text())
+    assert verdict["verdict"] == "aborted"
+    assert verdict["problems"][0] == f"stopped: {type(error).__name__}: {error}"
+    assert left.value.__notes__ == [f"chaoskit: what was injected is healed; the run is aborted: {folder}"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left(NoFault):
+    """A fault during whose aiming the test is left."""
+
+    error: BaseException
+
+    def aim(self, stage):
+        raise self.error
+
+
 def test_an_interrupt_ends_the_run_and_goes_on_to_whoever_called(new, environment):
     chaos = new(environment)
     with pytest.raises(KeyboardInterrupt):

@@ -268,11 +268,14 @@ class LiveRun:
                 self.problem(Result.ERROR, f"{type(error).__name__}: {error}")
             case KeyboardInterrupt():
                 self.problem(Result.ABORTED, INTERRUPTED)
-            case _:
+            case Exception():
                 trace = self._experiment.secrets.redact("".join(traceback.format_exception(error)))
                 (self._folder.logs / "chaoskit.log").write_text(trace, encoding="utf-8")
                 what = f"{type(error).__name__}: {error}"
                 self.problem(Result.ERROR, f"chaoskit itself broke: {what} (logs/chaoskit.log has the place)")
+            case _:
+                what = f"{type(error).__name__}: {error}".partition("\n")[0]
+                self.problem(Result.ABORTED, f"stopped: {what}")
 
     def problem(self, result: Result, text: str) -> None:
         """Something went wrong with the run itself, which makes its verdict *result* or worse."""

@@ -21,14 +21,21 @@ def run(experiment: Experiment, cast: Cast, *, folder: RunFolder, seed: int, rep
 
     *owner* is the id of this process, by which another one can see whether it is still alive.
     """
-    schedule = plan(experiment, seed=seed)
+    schedule, left_by = plan(experiment, seed=seed), None
     with LiveRun(experiment, cast, folder, seed=seed, reproduce=reproduce, owner=owner) as live:
         try:
             with live.system(), live.customers() as zero_ns:
                 _conduct(live, schedule, zero_ns, cast.progress)
         except (Exception, KeyboardInterrupt) as error:
             live.fail(error)
-    return conclude(experiment, folder, seed=seed, reproduce=reproduce)
+        except BaseException as error:  # the end of the process, or a time limit of a test: it goes on when there is a verdict
+            live.fail(error)
+            left_by = error
+    verdict = conclude(experiment, folder, seed=seed, reproduce=reproduce)
+    if left_by is not None:
+        left_by.add_note(f"chaoskit: what was injected is healed; the run is {verdict.result.value}: {folder.path}")
+        raise left_by
+    return verdict
 
 
 def _conduct(live: LiveRun, schedule: Schedule, zero_ns: int, progress: Progress) -> None:
