@@ -42,7 +42,18 @@ from chaoskit.environments.starting import or_taken_down, wait_ready
 from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, NotReady, Unsupported, UsageError
 from chaoskit.model.journey import Habit
 from chaoskit.model.protocols import Undo
-from chaoskit.model.topology import POSTGRES_HELLO, Command, LinkSpec, Place, Port, ServiceSpec, Topology, http_hello
+from chaoskit.model.topology import (
+    POSTGRES_HELLO,
+    Command,
+    Currency,
+    Ledger,
+    LinkSpec,
+    Place,
+    Port,
+    ServiceSpec,
+    Topology,
+    http_hello,
+)
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -72,6 +83,15 @@ class _Customers:
     habits: tuple[Habit, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Books:
+    """How the money is read."""
+
+    ledger: Callable[[Callable[[str, str], Address]], Ledger]
+    currency: Currency | None
+    opening: Callable[[int, Mapping[str, str]], Mapping[str, int]] | None
+
+
 class ContainerEnvironment:
     """Containers that are not the bank's, as an environment that experiments, faults and tests can use.
 
@@ -94,6 +114,7 @@ class ContainerEnvironment:
         self._hellos: dict[tuple[str, int], bytes] = {}
         self._roster: Roster[DockerService] = Roster(lambda: self.topology, self._own_address)
         self._customers: _Customers | None = None
+        self._books: _Books | None = None
         self._remembered: set[str] = set()
 
     def add(
@@ -163,6 +184,24 @@ class ContainerEnvironment:
             raise UsageError(f"customers {journeys!r}: no names were given; name its journeys, such as names=('pay', 'look')")
         self._customers = _Customers(journeys=journeys, names=names, entry=entry, habits=habits)
 
+    def books(
+        self,
+        ledger: Callable[[Callable[[str, str], Address]], Ledger],
+        *,
+        currency: Currency | None = None,
+        opening: Callable[[int, Mapping[str, str]], Mapping[str, int]] | None = None,
+    ) -> None:
+        """Declare how the money of these containers is read at the end of a run, so that it can be judged.
+
+        *ledger* is a function that makes a ledger (`chaoskit.ledgers`) from a function `address(service, port)` with the port as
+        text; what it reaches so is no link, and cannot be cut. *currency* says how amounts are shown. *opening* gives the balances
+        at the beginning from the seed and options; without it they are read when a run begins. Raises `UsageError`.
+        """
+        self._must_be_down("books were declared")
+        if self._books is not None:
+            raise UsageError("books were declared twice; declare one ledger for all of the money")
+        self._books = _Books(ledger=ledger, currency=currency, opening=opening)
+
     def __enter__(self) -> Self:
         self.up()
         return self
@@ -228,8 +267,8 @@ class ContainerEnvironment:
 
     @property
     def topology(self) -> Topology:
-        """The containers and links as experiments see them, with the journeys that `customers` has declared."""
-        who = self._customers
+        """The containers and links as experiments see them, with what `customers` and `books` have declared."""
+        who, books = self._customers, self._books
         return Topology(
             name="containers",
             services=tuple(self._spec(name) for name in self._added),
@@ -238,6 +277,9 @@ class ContainerEnvironment:
             journeys=who.journeys if who else "",
             journey_names=who.names if who else (),
             habit_names=tuple(habit.value for habit in who.habits) if who else (),
+            ledger=books.ledger if books else None,
+            opening=books.opening if books else None,
+            currency=books.currency if books else None,
         )
 
     @property
@@ -333,8 +375,9 @@ class ContainerEnvironment:
             raise Unsupported(f"{service}:{port} is not an address of this environment ({known}); add it with ports=({port},)")
         return (HOST, number)
 
-    def ledger(self) -> None:
-        """It has no books that we know how to read."""
+    def ledger(self) -> Ledger | None:
+        """The reader of the money; None unless `books` has declared one."""
+        return None if self._books is None else self._books.ledger(self._past_links)
 
     def cpu(self) -> Mapping[str, float]:
         return self._stack.cpu()

@@ -16,7 +16,8 @@ from chaoskit.faults.refuse import Refuse
 from chaoskit.model.containers import ContainerService, PacketEnvironment
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingEngine, NotReady, Unsupported, UsageError
 from chaoskit.model.protocols import Undo
-from chaoskit.testing import injected
+from chaoskit.model.topology import Currency
+from chaoskit.testing import FakeLedger, injected
 
 pytestmark = [pytest.mark.docker, pytest.mark.whole]
 
@@ -265,6 +266,31 @@ def test_customers_that_cannot_be_let_in_are_refused_before_anything_is_started(
     environment.add("ledger", container(image, "ledger"))
     with pytest.raises(UsageError, match="'payments' was not added"):
         environment.up()
+
+
+def test_books_are_part_of_the_topology_and_are_reached_past_links(image):
+    reached = []
+
+    def ledger(address):
+        reached.append(address("ledger", "8080"))
+        return FakeLedger()
+
+    environment = ContainerEnvironment()
+    assert environment.ledger() is None
+    environment.link("customers", "ledger", port=8080)
+    environment.books(ledger, currency=Currency(code="£", minor_digits=2))
+    with pytest.raises(UsageError, match="books were declared twice"):
+        environment.books(ledger)
+    environment.add("ledger", container(image, "ledger"))
+    with environment:
+        assert isinstance(environment.ledger(), FakeLedger)
+        assert (environment.topology.ledger, environment.topology.opening) == (ledger, None)
+        assert environment.topology.currency == Currency(code="£", minor_digits=2)
+        (link,) = environment.links("customers", "ledger")
+        link.cut(direction="both")
+        assert ask(reached[0]) == "ledger"
+        with pytest.raises(UsageError, match="books were declared while the environment is up"):
+            environment.books(ledger)
 
 
 def test_a_circle_of_links_is_refused(image):
