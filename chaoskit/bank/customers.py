@@ -14,6 +14,9 @@ VAULT = "vault"
 """Cash that left through machines. It begins empty, so that the sum over all accounts never changes."""
 CLEARING = "clearing"
 """Money under way to other banks. It begins empty."""
+GUESSED = 4
+"""Customers whose PIN somebody guesses. They have no account and no other journey uses them, since a lock is for good. So few that
+some are locked before the first fault, and others only after it."""
 WATCHER = "status-page"
 """The customer as whom the public status page looks at the bank. No journey uses it."""
 
@@ -37,9 +40,15 @@ class Customer:
 
 
 def customers(seed: int, *, count: int = CUSTOMERS) -> tuple[Customer, ...]:
-    """The customers of the run with this seed, without the status page's own."""
+    """The customers of the run with this seed, without the status page's own and those whose PIN is guessed."""
     chance = random.Random(f"{seed} customers")
     return tuple(_customer(f"c{number:03}", chance) for number in range(1, count + 1))
+
+
+def guessed(seed: int) -> tuple[Customer, ...]:
+    """The customers whose PIN somebody guesses."""
+    chance = random.Random(f"{seed} guessed")
+    return tuple(Customer(name=f"guessed-{number}", pin=_pin(chance), balances={}) for number in range(1, GUESSED + 1))
 
 
 def watcher(seed: int) -> Customer:

@@ -26,6 +26,14 @@ CASH_WITHOUT_DEBIT = Defect(
     incident="Bank DKI, May to August 2019: withdrawals at another network's machines did not lower the account's balance.",
     convicted_by="cash",
 )
+REVOKED_SESSION = Defect(
+    name="revoked-session",
+    title="Who had logged out is let in again",
+    breaks="Sessions, their ends and wrong PINs are answered before the standby has them, so a takeover brings back what was over.",
+    incident="Acknowledged writes were gone after a takeover by a copy that was behind (sorintlab/stolon#783); here they had ended "
+    "sessions.",
+    convicted_by="login",
+)
 UNBOUNDED_QUEUE = Defect(
     name="unbounded-queue",
     title="The gateway lets everybody in and serves nobody",
@@ -60,6 +68,7 @@ DEFECTS: dict[str, Defect] = {
         services.LOST_OUTBOX,
         services.GATEWAY_RETRIES,
         CASH_WITHOUT_DEBIT,
+        REVOKED_SESSION,
         database.NO_TAKEOVER,
         database.READ_ONLY_TAKEOVER,
         UNBOUNDED_QUEUE,

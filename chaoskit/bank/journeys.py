@@ -12,9 +12,10 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from chaoskit.bank.cash_machine import CashMachine, Draw
-from chaoskit.bank.customers import CLEARING, Customer, customers
+from chaoskit.bank.customers import CLEARING, Customer, customers, guessed
 from chaoskit.bank.options import bank_options
 from chaoskit.bank.services.parts import part
+from chaoskit.bank.sign_in import SignIn
 from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Answer, Habit, Journey, Visit, Wanted
 
@@ -45,7 +46,7 @@ def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
     machine = part(CashMachine, defect=bank_options(options).defect)
     people = customers(seed, count=bank_options(options).customers)
-    return App(people, machine=machine()).journeys()
+    return App(people, machine=machine(), sign_in=SignIn(people, guessed(seed))).journeys()
 
 
 class App:
@@ -59,28 +60,26 @@ class App:
         read_pauses_s: tuple[float, ...] = READ_PAUSES_S,
         late_s: float = LATE_S,
         machine: CashMachine | None = None,
+        sign_in: SignIn | None = None,
     ) -> None:
         self._people = people
         self._pauses_s = pauses_s
         self._read_pauses_s = read_pauses_s
         self._late_s = late_s
         self._machine = machine or CashMachine()
+        self._sign_in = sign_in or SignIn(people, ())
         self._accounts = tuple(account for customer in people for account in customer.accounts)
 
     def journeys(self) -> Mapping[str, Journey]:
-        return {"login": self.log_in, "balance": self.read_balance, "transfer": self.transfer, "withdraw": self.withdraw}
-
-    async def log_in(self, visit: Visit) -> None:
-        customer = visit.random.choice(self._people)
-        login = _Call("POST", "/login", body=_credentials(customer))
-        answer = await _insist(visit, login.of(visit.operation()), pauses_s=self._read_pauses_s)
-        _remember(visit, customer, answer)
+        return {"login": self._sign_in.visit, "balance": self.read_balance, "transfer": self.transfer, "withdraw": self.withdraw}
 
     async def read_balance(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         headers = await self._signed_in(visit, customer)
         look = _Call("GET", f"/accounts/{account}", headers=headers)
-        await _insist(visit, look.of(visit.operation(session=customer.name)), pauses_s=self._read_pauses_s)
+        answer = await _insist(visit, look.of(visit.operation(session=customer.name)), pauses_s=self._read_pauses_s)
+        if answer.status == 401:
+            visit.memory.pop(customer.name, None)  # the bank no longer knows this session: log in again the next time
 
     async def transfer(self, visit: Visit) -> None:
         customer, payer = self._choose(visit)

@@ -173,11 +173,6 @@ CALL_REVERSE_WITHDRAWAL = "SELECT code, body, replayed FROM reverse_withdrawal(%
 READ_BALANCE = """
 SELECT balance, version, coalesce(current_setting('bank.node', true), '') FROM accounts WHERE account = %s
 """
-READ_CUSTOMER = """
-SELECT pin_hash, ARRAY(SELECT account FROM accounts a WHERE a.customer = c.customer ORDER BY account),
-  coalesce(current_setting('bank.node', true), '')
-FROM customers c WHERE customer = %s
-"""
 UNSENT = """
 SELECT o.transaction::text, t.key, o.creditor, o.amount FROM outbox o JOIN transactions t USING (transaction)
 WHERE NOT o.sent ORDER BY t.at LIMIT %s

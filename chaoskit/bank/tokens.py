@@ -1,6 +1,6 @@
-"""Tokens that say who a customer is, signed with a key made from the run's seed.
+"""Tokens that say who a customer is and in which session, signed with a key made from the run's seed.
 
-The gateway checks one without asking anybody, so a database that fails over cannot bring a revoked session back or lose a live one.
+The gateway checks one without asking anybody; whether its session has ended only the core can tell, from the ledger's database.
 The key protects a bank that lives for a minute; a real one's key would not come from a seed.
 """
 
@@ -15,15 +15,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a token says: whose it is, which accounts are theirs, and until when (Unix seconds)."""
+    """What a token says: whose it is, of which session, which accounts are theirs, and until when (Unix seconds)."""
 
     customer: str
+    session: str
     accounts: tuple[str, ...]
     until_s: int
 
 
 def sign(claims: Claims, *, seed: int) -> str:
-    text = json.dumps([claims.customer, list(claims.accounts), claims.until_s], separators=(",", ":")).encode()
+    text = json.dumps([claims.customer, claims.session, list(claims.accounts), claims.until_s], separators=(",", ":")).encode()
     payload = base64.urlsafe_b64encode(text).decode()
     return f"{payload}.{_signature(payload, seed)}"
 
@@ -34,8 +35,8 @@ def verify(token: str, *, seed: int, now_s: float) -> Claims | None:
     if not hmac.compare_digest(signature.encode(), _signature(payload, seed).encode()):
         return None
     # Only after the signature held is the content our own and worth reading.
-    customer, accounts, until_s = json.loads(base64.urlsafe_b64decode(payload))
-    claims = Claims(customer=customer, accounts=tuple(accounts), until_s=until_s)
+    customer, session, accounts, until_s = json.loads(base64.urlsafe_b64decode(payload))
+    claims = Claims(customer=customer, session=session, accounts=tuple(accounts), until_s=until_s)
     return claims if now_s < claims.until_s else None
 
 

@@ -50,7 +50,7 @@ class Login:
         tested = {
             "wrong secret": sum(_is_refused(attempt) for _, attempt in wrong),
             "ended session": sum(_is_refused(attempt) for _, attempt in late),
-            "right secret of a locked customer": sum(_is_refused(attempt) for _, attempt in locked),
+            "right secret": sum(_is_refused(attempt) for _, attempt in locked),
         }
         guessed, revived, unlocked = ([one for one in found if one[1].outcome is Outcome.OK] for found in (wrong, late, locked))
         violations = [
@@ -64,7 +64,7 @@ class Login:
         if not violations and not any(tested.values()):
             return (proves_nothing(self.name, "nobody tried a wrong secret or an ended session and was refused", safety=True),)
         measures = {"wrong_secrets_accepted": len(guessed), "ended_sessions_accepted": len(revived), "locks_lost": len(unlocked)}
-        tried = ", ".join(counted(count, what) for what, count in tested.items())
+        tried = ", ".join(counted(count, what) for what, count in tested.items()) + " after a lockout"
         let_in = f"{len(guessed):,} by a wrong secret, {len(revived):,} by an ended session, {len(unlocked):,} after their lockout"
         finding = Finding(
             checker=self.name,

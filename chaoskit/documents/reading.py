@@ -13,6 +13,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from chaoskit.documents.fields import LONGEST_TEXT, Fields
 from chaoskit.documents.limits import WHAT as LIMITS_WHAT
@@ -66,6 +67,7 @@ LOAD = {
     "duration": "a duration such as 250ms, 5s or 1m30s",
     "mix": "a mapping of journeys to their weights, such as {balance: 5, transfer: 3}",
     "profile": "a name such as steady, or a list of {at: …, times: …}",
+    "warned": "ok or info: what an answer counts as that says done with a warning",
     "habits": "a mapping of habits to the shares of the customers that have them, such as {double-tap: 5%}",
 }
 STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
@@ -450,8 +452,22 @@ class _Reader:
         habits = self._habits(given.get("habits"), topology)
         if rate is None or duration_s is None or mix is None:
             return None, mix, duration_s
-        shape = LoadShape(arrivals_per_s=rate, duration_s=duration_s, mix=mix, steps=steps, profile=profile, habits=habits)
+        shape = LoadShape(
+            arrivals_per_s=rate,
+            duration_s=duration_s,
+            mix=mix,
+            steps=steps,
+            profile=profile,
+            habits=habits,
+            warned=self._warned(given.get("warned")),
+        )
         return shape, mix, duration_s
+
+    def _warned(self, node: Node | None) -> Literal["ok", "info"]:
+        word = None if node is None else self._fields.name(node, expected=LOAD["warned"])
+        if node is not None and word is not None:
+            self._fields.one_of(node, word, ("ok", "info"), what="what such an answer counts as")
+        return "info" if word == "info" else "ok"
 
     def _mix(self, node: Node | None, topology: Topology | None) -> Mapping[str, float] | None:
         pairs = self._fields.pairs(node, LOAD["mix"])

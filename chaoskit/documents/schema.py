@@ -74,6 +74,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
             "duration": _ref("duration"),
             "mix": {"type": "object", "minProperties": 1, "additionalProperties": _ref("factor")},
             "profile": profiles,
+            "warned": {"anyOf": [{"enum": ["ok", "info"]}, _variable()]},
             "habits": habits,
         },
         required=LOAD_REQUIRED,

@@ -60,5 +60,6 @@ def load_plan(experiment: Experiment, topology: Topology, *, seed: int, url: str
         steps=tuple((step.at_s, step.times) for step in shape.steps),
         history=history,
         secrets=experiment.secrets.values,
+        warned=shape.warned,
         habits={habit.value: share for habit, share in shape.habits.items()},
     )

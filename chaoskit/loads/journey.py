@@ -39,13 +39,23 @@ class Answer:
 class Engine:
     """What visits share: the connections, the journal, a memory for journeys and the numbering of operations."""
 
-    __slots__ = ("client", "habits", "host", "is_ending", "journal", "memory", "operations", "seed")
+    __slots__ = ("client", "habits", "host", "is_ending", "journal", "memory", "operations", "seed", "warned")
 
-    def __init__(self, *, client: Client, journal: Journal, seed: int, habits: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        client: Client,
+        journal: Journal,
+        seed: int,
+        habits: Mapping[str, float] | None = None,
+        warned: Outcome = Outcome.OK,
+    ) -> None:
         self.client = client
         self.journal = journal
         self.seed = seed
         self.habits = habits or {}
+        self.warned = warned
+        """The outcome of an answer that says "done" with a warning."""
         self.memory: dict[str, object] = {}
         self.host = client.target.name
         self.operations = 0
@@ -97,7 +107,7 @@ class Visit:
     ) -> Answer:
         """Make a call that is not recorded, for preparations only: never for one that moves money."""
         reply = await self._exchange(method, path, body=body, headers=headers, timeout_s=timeout_s)
-        return _answer(reply)[0]
+        return _answer(reply, self._engine.warned)[0]
 
     def operation(
         self,
@@ -224,7 +234,7 @@ class Operation:
                     operation=self.number, attempt=number, end_ns=at_ns, outcome=rule.outcome, why=Trouble.GIVEN_UP.value
                 )
             raise
-        answer, served_by = _answer(reply)
+        answer, served_by = _answer(reply, engine.warned)
         engine.journal.completed(
             operation=self.number,
             attempt=number,
@@ -306,11 +316,11 @@ def _habit(habits: Mapping[str, float], chance: str) -> Habit | None:
     return None
 
 
-def _answer(reply: Reply) -> tuple[Answer, str]:
+def _answer(reply: Reply, warned: Outcome) -> tuple[Answer, str]:
     """The answer as a journey sees it, and who gave it."""
     if reply.trouble is not None:
         why = f"{reply.trouble.value}: {reply.detail}" if reply.detail else reply.trouble.value
         return Answer(outcome=BY_TROUBLE[reply.trouble].outcome, why=why), ""
-    judged = judge(reply.status, reply.content)
+    judged = judge(reply.status, reply.content, warned=warned)
     served_by = judged.body.get("served_by") or http_answer.header(reply.head, "X-Served-By")
     return Answer(outcome=judged.rule.outcome, status=reply.status, body=judged.body, why=judged.why), str(served_by)

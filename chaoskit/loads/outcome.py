@@ -70,6 +70,7 @@ BY_STATUS: Mapping[int, Rule] = MappingProxyType(
 UNLISTED = Rule(Outcome.INFO, "an unknown effect must be looked up, never assumed")
 ANSWERED = Rule(Outcome.OK, "RFC 9110, 15.3: received, understood and accepted")
 HOLLOW = Rule(Outcome.INFO, "formancehq/ledger issue 364: a success without a body was seen for work that was not done")
+WARNED = Rule(Outcome.INFO, "PostgreSQL, 26.2.8: a commit whose wait for the standby was cancelled may not be replicated")
 NO_EFFECT = Rule(Outcome.FAIL, 'the answer\'s own word: "effect": "none"')
 
 Body = Mapping[str, object]
@@ -85,8 +86,11 @@ class Judged:
     why: str = ""
 
 
-def judge(status: int, content: bytes) -> Judged:
-    """Judge a whole HTTP answer. A success must carry a JSON object to count as one."""
+def judge(status: int, content: bytes, *, warned: Outcome = Outcome.OK) -> Judged:
+    """Judge a whole HTTP answer. A success must carry a JSON object to count as one.
+
+    *warned* is what one is that says "done" with a `warning` beside it: `ok`, as a customer sees it, or `info`, as who warned does.
+    """
     body = _json_object(content)
     if body is not None and body.get("effect") == "none":
         return Judged(rule=NO_EFFECT, body=body, why=_reason(status, body))
@@ -95,6 +99,8 @@ def judge(status: int, content: bytes) -> Judged:
     if body is None:
         what = "an empty body" if not content.strip() else "a body that is no JSON object"
         return Judged(rule=HOLLOW, body=_NOTHING, why=f"HTTP {status} with {what}")
+    if warned is Outcome.INFO and body.get("warning"):
+        return Judged(rule=WARNED, body=body, why=f"HTTP {status} with a warning: {str(body['warning'])[:200]}")
     return Judged(rule=ANSWERED, body=body)
 
 

@@ -28,6 +28,7 @@ from chaoskit.loads.journey import Engine, Visit
 from chaoskit.loads.loop import loop_factory
 from chaoskit.loads.schedule import Timetable
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
+from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Journey
 from chaoskit.model.protocols import LoadPlan
 from chaoskit.model.secrets import Secrets
@@ -68,7 +69,11 @@ async def drive(say: _Speaker) -> None:
     signal.signal(signal.SIGTERM, _leave(lines))
     journeys = load_journeys(plan)
     engine = Engine(
-        client=Client(plan.url), journal=Journal(lines, secrets=Secrets(plan.secrets)), seed=plan.seed, habits=plan.habits
+        client=Client(plan.url),
+        journal=Journal(lines, secrets=Secrets(plan.secrets)),
+        seed=plan.seed,
+        habits=plan.habits,
+        warned=Outcome(plan.warned),
     )
     dispatcher = Dispatcher(Timetable(plan), visits(engine, journeys))
     # What is there now lives until the end: the collector need not look at it again.

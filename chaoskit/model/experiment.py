@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from chaoskit.model.journey import Habit
 from chaoskit.model.policy import Limits
@@ -47,6 +48,8 @@ class LoadShape:
     profile: str = "steady"
     habits: Mapping[Habit, float] = field(default_factory=dict)
     """Which share of the customers has which habit, at most one each."""
+    warned: Literal["ok", "info"] = "ok"
+    """What an answer counts as that says "done" with a warning: as done, or as unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

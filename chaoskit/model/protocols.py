@@ -208,6 +208,8 @@ class LoadPlan:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not get into the records."""
     habits: Mapping[str, float] = field(default_factory=dict)
+    warned: str = "ok"
+    """The outcome of an answer that says "done" with a warning: `ok` or `info`."""
     """Which share of the arrivals has which habit; the n-th arrival always has the same one."""
 
 

@@ -163,7 +163,7 @@ def test_the_core_is_told_how_long_the_customer_still_waits():
 
         async def log_in(request):
             told.append(int(request.headers["Deadline-Ms"]))
-            return web.json_response({"customer": "c001", "accounts": ["c001-1"]})
+            return web.json_response({"customer": "c001", "session": "s1", "accounts": ["c001-1"]})
 
         app = web.Application()
         app.router.add_post("/logins", log_in)

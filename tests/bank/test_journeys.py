@@ -49,7 +49,7 @@ class Visit:
         self.requests.append((method, path, body))
         return self.login
 
-    def operation(self, *, legs=None, key="", session="", intent="", reverses=""):
+    def operation(self, *, legs=None, key="", session="", intent="", reverses="", credentials=None):
         self.operations.append((dict(legs or {}), key))
         self.intents.append(intent or self.intent)
         return self
@@ -198,8 +198,7 @@ def test_a_late_retry_asks_once_more_with_the_same_key(script, habits):
 
 @pytest.mark.parametrize("habit", Habit)
 def test_who_only_looks_has_no_habit(habit):
-    for journey in ("login", "balance"):
-        assert play(journey, Visit(SIGNED_IN, habit=habit)).habits == [None]
+    assert play("balance", Visit(PAID, habit=habit)).habits == [None]
 
 
 def test_an_unknown_defect_is_refused_when_the_journeys_are_loaded():

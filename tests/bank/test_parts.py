@@ -7,12 +7,13 @@ from chaoskit.bank.defects import DEFECTS
 from chaoskit.bank.services.admission import Admission
 from chaoskit.bank.services.bookkeeper import Bookkeeper
 from chaoskit.bank.services.core_door import CoreDoor
+from chaoskit.bank.services.doorkeeper import Doorkeeper
 from chaoskit.bank.services.journal import Journal
 from chaoskit.bank.services.parts import BROKEN, part
 from chaoskit.bank.services.relay import Relay
 from chaoskit.bank.services.sessions import Sessions
 
-SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CashMachine, CoreDoor, Journal, Relay, Sessions)}
+SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CashMachine, CoreDoor, Doorkeeper, Journal, Relay, Sessions)}
 
 
 @pytest.mark.parametrize("sound", SOUND.values())

@@ -1,6 +1,6 @@
 from chaoskit.bank.tokens import Claims, pin_hash, sign, verify
 
-CLAIMS = Claims(customer="c001", accounts=("c001-1", "c001-2"), until_s=1000)
+CLAIMS = Claims(customer="c001", session="s1", accounts=("c001-1", "c001-2"), until_s=1000)
 
 
 def test_a_token_of_this_bank_says_who_it_is_until_it_ends():
@@ -11,7 +11,7 @@ def test_a_token_of_this_bank_says_who_it_is_until_it_ends():
 
 def test_a_token_that_was_changed_or_comes_from_elsewhere_is_nobodys():
     token = sign(CLAIMS, seed=7)
-    other = sign(Claims(customer="c002", accounts=("c002-1",), until_s=1000), seed=7)
+    other = sign(Claims(customer="c002", session="s2", accounts=("c002-1",), until_s=1000), seed=7)
     payload, signature = other.split(".")[0], token.split(".")[1]
     for forged in ("", ".", "x", token[:-1], f"{payload}.{signature}", f"{token}.", f"{token}é", sign(CLAIMS, seed=8)):
         assert verify(forged, seed=7, now_s=0) is None

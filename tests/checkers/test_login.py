@@ -53,7 +53,7 @@ def test_passes_when_everybody_who_may_not_come_in_was_refused(door):
     door.use(7, "fail")
     finding = door.check()
     assert finding.outcome is Result.PASSED
-    assert finding.summary == "refused: 3 wrong secrets, 1 ended session, 1 right secret of a locked customer"
+    assert finding.summary == "refused: 3 wrong secrets, 1 ended session, 1 right secret after a lockout"
 
 
 def test_fails_when_a_wrong_secret_was_accepted(door):

@@ -93,6 +93,11 @@ def test_an_environment_may_be_a_bare_name_and_the_profile_is_steady(read, valid
     assert experiment.load.profile == "steady"
 
 
+def test_an_answer_with_a_warning_counts_as_done_unless_the_document_says_otherwise(read, valid):
+    assert read(valid).load.warned == "ok"
+    assert read(valid.replace("  profile: rush", "  profile: rush\n  warned: info")).load.warned == "info"
+
+
 def test_habits_are_shares_of_the_customers(read, valid):
     experiment = read(valid.replace("  profile: rush", "  profile: rush\n  habits: {double-tap: 70%, new-key: 30%}"))
     assert experiment.load.habits == {Habit.DOUBLE_TAP: 0.7, Habit.NEW_KEY: 0.3}
@@ -111,7 +116,7 @@ MISTAKES = {
     "misspelt key of the load": (
         "  profile: rush",
         "  profil: rush",
-        ["11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile). Did you mean 'profile'?"],
+        ["11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile, warned). Did you mean 'profile'?"],
     ),
     "misspelt key of a fault": (
         "service: store.primary",
@@ -342,6 +347,11 @@ MISTAKES = {
         "  profile: rush\n  habits: {new-key: 0%}",
         ["12:21: load.habits.new-key: '0%'; expected a share such as 99.5% above 0"],
     ),
+    "what a warned answer cannot count as": (
+        "  profile: rush",
+        "  profile: rush\n  warned: fail",
+        ["12:11: load.warned: 'fail' is not what such an answer counts as (info, ok)"],
+    ),
     "misspelt profile": (
         "profile: rush",
         "profile: rsh",
@@ -466,7 +476,7 @@ MISTAKES = {
         "check: back",
         "check: bak",
         [
-            "18:13: expect[0].check: 'bak' is not a check (ack-durable, answer-stable, at-most-once, availability, available, back, balance-is-ledger, cash, conserved, double-entry, error-rate, exercised, latency, money, no-overdraft, no-phantom, no-refused-effect, observed-stays, order, read-window, recovery, session, snapshot, staleness, takeover, version-chain). Did you mean 'back'?"
+            "18:13: expect[0].check: 'bak' is not a check (ack-durable, answer-stable, at-most-once, availability, available, back, balance-is-ledger, cash, conserved, double-entry, error-rate, exercised, latency, login, money, no-overdraft, no-phantom, no-refused-effect, observed-stays, order, read-window, reconciled, recovery, session, snapshot, staleness, takeover, version-chain). Did you mean 'back'?"
         ],
     ),
     "a bare check that needs parameters": (

@@ -9,7 +9,7 @@ from chaoskit.loads.journal import Journal, Lines
 from chaoskit.loads.journey import Engine, Visit, encode
 from chaoskit.loads.worker import visits
 from chaoskit.model.errors import UsageError
-from chaoskit.model.history import History, Outcome, read_history
+from chaoskit.model.history import Credentials, History, Outcome, read_history
 from chaoskit.model.journey import Habit
 
 LONG_S = 10.0
@@ -41,6 +41,35 @@ def play(server, tmp_path, until):
         return history
 
     return play
+
+
+def test_what_a_machine_pays_out_and_who_asks_by_what_is_recorded(play) -> None:
+    known = Credentials(customer="ada", secret="wrong")
+
+    async def withdraw(visit: Visit) -> None:
+        wanted = visit.operation(legs={"a": -5, "vault": 5}, key=visit.intent)
+        await wanted.attempt("POST", "/token", timeout_s=LONG_S)
+        wanted.dispensed(5)
+        reversal = visit.operation(key="back", intent="back", reverses=visit.intent, credentials=known)
+        await reversal.attempt("POST", "/token", timeout_s=LONG_S)
+
+    history = play(withdraw)
+    first, second = history.operations
+    (notes,) = history.dispensed
+    assert (notes.operation, notes.key, notes.amount) == (first.number, first.key, 5)
+    assert first.attempts[0].end_ns <= notes.at_ns <= second.start_ns
+    assert (first.reverses, first.credentials) == ("", None)
+    assert (second.reverses, second.intent, second.credentials) == (first.key, "back", known)
+
+
+def test_a_session_is_recorded_by_its_name(play) -> None:
+    given = (Credentials(customer="ada", session="s1", ends=True), Credentials(session="s1"))
+
+    async def leave(visit: Visit) -> None:
+        for credentials in given:
+            await visit.operation(credentials=credentials).attempt("POST", "/token", timeout_s=LONG_S)
+
+    assert tuple(operation.credentials for operation in play(leave).operations) == given
 
 
 def test_an_operation_is_recorded_with_its_effect_and_its_answer(play, server) -> None:

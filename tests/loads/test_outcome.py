@@ -35,6 +35,21 @@ def test_an_answer_is_judged_by_the_table(status: int, content: bytes, outcome: 
     assert (judged.rule.outcome, judged.why) == (outcome, why)
 
 
+@pytest.mark.parametrize(
+    "content, warned, outcome, why",
+    [
+        (b'{"warning":"not copied"}', Outcome.OK, Outcome.OK, ""),
+        (b'{"warning":"not copied"}', Outcome.INFO, Outcome.INFO, "HTTP 200 with a warning: not copied"),
+        (b'{"warning":""}', Outcome.INFO, Outcome.OK, ""),
+        (b'{"effect":"none","warning":"slow"}', Outcome.INFO, Outcome.FAIL, "HTTP 200"),
+    ],
+)
+def test_done_with_a_warning_is_what_the_document_says(content: bytes, warned: Outcome, outcome: Outcome, why: str) -> None:
+    judged = judge(200, content, warned=warned)
+    assert (judged.rule.outcome, judged.why) == (outcome, why)
+    assert judged.body, "the warning stays in the record"
+
+
 def test_only_trouble_before_the_first_byte_is_surely_without_effect() -> None:
     surely = {trouble for trouble in Trouble if BY_TROUBLE[trouble].outcome is Outcome.FAIL}
     assert surely == {Trouble.REFUSED, Trouble.UNREACHABLE, Trouble.NO_CONNECTION_IN_TIME}

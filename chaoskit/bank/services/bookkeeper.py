@@ -70,5 +70,8 @@ class Bookkeeper:
         return rows[0] if rows else None
 
     async def _call(self, statement: str, values: Sequence[object], *, deadline_s: float) -> Moved:
-        ((code, body, replayed),) = await self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s)
-        return Moved(int(str(code)), cast("Mapping[str, object]", body), bool(replayed))
+        warnings: list[str] = []
+        running = self._sessions.run(statement, values, deadline_s=deadline_s, hold_s=self._hold_s, warnings=warnings)
+        ((code, body, replayed),) = await running
+        warned = {"warning": warnings[0]} if warnings else {}
+        return Moved(int(str(code)), {**cast("Mapping[str, object]", body), **warned}, bool(replayed))

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from chaoskit.bank import schema
-from chaoskit.bank.customers import CLEARING, VAULT, customers, watcher
+from chaoskit.bank.customers import CLEARING, VAULT, customers, guessed, watcher
 from chaoskit.bank.services.serving import log
 from chaoskit.bank.services.sessions import RECONNECT_S, Database
 from chaoskit.bank.tokens import pin_hash
@@ -50,7 +50,7 @@ async def _open_once(database: Database, *, seed: int, count: int, functions: Se
         known = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database.name,))
         if await known.fetchone() is None:
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.name)))
-    everybody = (*customers(seed, count=count), watcher(seed))
+    everybody = (*customers(seed, count=count), *guessed(seed), watcher(seed))
     limits = [(customer.name, customer.lowest_sum) for customer in everybody if customer.lowest_sum is not None]
     together = dict(limits)
     accounts = [

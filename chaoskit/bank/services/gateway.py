@@ -14,7 +14,7 @@ from aiohttp import web
 from chaoskit.bank.services.admission import Admission, Refused
 from chaoskit.bank.services.core_door import MARGIN_S, CoreDoor, Said
 from chaoskit.bank.services.parts import part
-from chaoskit.bank.services.serving import Settings, answer, bad_request, body_of, health, main
+from chaoskit.bank.services.serving import SESSION_HEADER, Settings, answer, bad_request, body_of, health, main
 from chaoskit.bank.tokens import Claims, sign, verify
 
 # From the first byte of the request to the last of the answer; below the two seconds that a customer's phone waits.
@@ -35,6 +35,7 @@ async def build(settings: Settings) -> web.Application:
         [
             web.get("/health", health),
             web.post("/login", gateway.log_in),
+            web.post("/logout", gateway.log_out),
             web.get("/accounts/{account}", gateway.read_account),
             web.post("/transfers", gateway.transfer),
             web.post("/withdrawals", gateway.withdraw),
@@ -61,13 +62,23 @@ class Gateway:
             return answer(status, said, headers=_retry_after(status))
         accounts = said.get("accounts")
         assert isinstance(accounts, list)
-        claims = Claims(customer=credentials["customer"], accounts=tuple(accounts), until_s=int(time.time()) + TOKEN_S)
+        claims = Claims(
+            customer=credentials["customer"],
+            session=str(said["session"]),
+            accounts=tuple(accounts),
+            until_s=int(time.time()) + TOKEN_S,
+        )
         return answer(200, {**said, "token": sign(claims, seed=self._seed)})
+
+    async def log_out(self, request: web.Request) -> web.Response:
+        session = self._claims(request).session
+        status, said = await self._forward("read", "POST", "/logouts", body={"session": session})
+        return answer(status, said, headers=_retry_after(status))
 
     async def read_account(self, request: web.Request) -> web.Response:
         account = request.match_info["account"]
-        self._authorise(request, account)
-        status, said = await self._forward("read", "GET", f"/accounts/{account}")
+        headers = self._authorise(request, account)
+        status, said = await self._forward("read", "GET", f"/accounts/{account}", headers=headers)
         return answer(status, said, headers=_retry_after(status))
 
     async def transfer(self, request: web.Request) -> web.Response:
@@ -83,28 +94,32 @@ class Gateway:
         return await self._move(request, "withdrawal", payer=body.get("account"), payee="", amount=body.get("amount"))
 
     async def _move(self, request: web.Request, kind: str, *, payer: object, payee: object, amount: object) -> web.Response:
-        self._authorise(request, payer)
-        headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
+        headers = self._authorise(request, payer) | {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
         order = {"kind": kind, "from": payer, "to": payee, "amount": amount}
         status, said = await self._forward("write", "POST", "/movements", body=order, headers=headers)
         return answer(status, said, headers=_retry_after(status))
 
     async def reverse(self, request: web.Request) -> web.Response:
         body = await body_of(request)
-        self._authorise(request, body.get("account"))
-        headers = {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
+        headers = self._authorise(request, body.get("account")) | {"Idempotency-Key": request.headers.get("Idempotency-Key", "")}
         order = {name: body.get(name) for name in ("reverses", "account", "amount")}
         status, said = await self._forward("write", "POST", "/reversals", body=order, headers=headers)
         return answer(status, said, headers=_retry_after(status))
 
-    def _authorise(self, request: web.Request, account: object) -> None:
-        """Raises 401 without a valid token and 403 for somebody else's account; both before anything was done."""
+    def _authorise(self, request: web.Request, account: object) -> dict[str, str]:
+        """The headers by which the core knows who asks. Raises 403 for somebody else's account, before anything was done."""
+        claims = self._claims(request)
+        if account not in claims.accounts:
+            raise web.HTTPForbidden(text='{"error": "not-your-account", "effect": "none"}', content_type="application/json")
+        return {SESSION_HEADER: claims.session}
+
+    def _claims(self, request: web.Request) -> Claims:
+        """What the request's token says. Raises 401 without one that is ours and valid, before anything was done."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         claims = verify(token, seed=self._seed, now_s=time.time()) if scheme == "Bearer" else None
         if claims is None:
             raise web.HTTPUnauthorized(text='{"error": "log-in-first", "effect": "none"}', content_type="application/json")
-        if account not in claims.accounts:
-            raise web.HTTPForbidden(text='{"error": "not-your-account", "effect": "none"}', content_type="application/json")
+        return claims
 
     async def _forward(
         self,

@@ -19,6 +19,7 @@ BROKEN: Mapping[str, Mapping[str, str]] = {
     "standby-reads": {"Bookkeeper": "standbys:StandbyReads"},
     "mixed-reads": {"Bookkeeper": "standbys:MixedReads"},
     "cash-without-debit": {"CashMachine": "cash_machines:PaysOnSilence"},
+    "revoked-session": {"Doorkeeper": "doorkeepers:ForgetsOnTakeover"},
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
     "lost-update": {"Bookkeeper": "bookings:LostUpdate"},

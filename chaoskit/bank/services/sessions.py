@@ -90,6 +90,8 @@ class Session:
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     statement: asyncio.Task[list[Row]] | None = None
     """The last statement that was begun."""
+    warning: str = ""
+    """What PostgreSQL said of it besides its answer, when it was committed without the standby."""
 
     def is_quiet(self) -> bool:
         """Whether nothing waits to be read: an idle session on which something does was ended by the server."""
@@ -104,6 +106,7 @@ class Session:
 
         Raises `Unanswered` at *deadline_s*: then the session is lost.
         """
+        self.warning = ""
         self.statement = task = asyncio.create_task(_rows(self.connection, statement, values))
         await asyncio.wait({task}, timeout=max(0.0, deadline_s - now_s()))
         if task.done():
@@ -111,6 +114,11 @@ class Session:
         await self._hang_up(task)
         self.lost.set()
         raise Unanswered("no answer from the database in time")
+
+    def note(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if "synchronous replication" in (diagnostic.message_primary or ""):
+            self.warning = str(diagnostic.message_primary)
+            log.warning("committed without the standby: %s", self.warning)
 
     async def close(self) -> None:
         """Close the connection, but never under a statement: libpq would go on in memory that has been freed, and crash."""
@@ -159,10 +167,19 @@ class Sessions:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
 
-    async def run(self, statement: str, values: Sequence[object], *, deadline_s: float, hold_s: float = 0.0) -> list[Row]:
+    async def run(
+        self,
+        statement: str,
+        values: Sequence[object],
+        *,
+        deadline_s: float,
+        hold_s: float = 0.0,
+        warnings: list[str] | None = None,
+    ) -> list[Row]:
         """Run one statement on a free session and hold the slot for at least *hold_s*; answers its rows.
 
-        Retries what the server rolled back while time is left. Raises `NotCarriedOut` or `Unanswered`, at the latest at
+        Retries what the server rolled back while time is left. A commit that the standby does not have adds PostgreSQL's word for
+        it to *warnings*. Raises `NotCarriedOut` or `Unanswered`, at the latest at
         *deadline_s*.
         """
         session = await self._take(deadline_s)
@@ -172,7 +189,10 @@ class Sessions:
                 raise NotCarriedOut("too late to begin")
             while True:
                 try:
-                    return await session.ask(statement, values, deadline_s=deadline_s)
+                    rows = await session.ask(statement, values, deadline_s=deadline_s)
+                    if warnings is not None and session.warning:
+                        warnings.append(session.warning)
+                    return rows
                 except psycopg.Error as error:
                     if error.sqlstate not in RETRIED or now_s() >= deadline_s:
                         raise _meaning(session, error) from error
@@ -250,7 +270,7 @@ class Sessions:
             await session.close()
             raise
         self._timeline = session.timeline
-        connection.add_notice_handler(_note)
+        connection.add_notice_handler(session.note)
         return session
 
     async def _watch(self, session: Session) -> None:
@@ -282,8 +302,3 @@ def _meaning(session: Session, error: psycopg.Error) -> Exception:
         return NotCarriedOut(f"rolled back: {state}")
     session.lost.set()
     return Unanswered(f"{state or 'connection lost'}: {error}".splitlines()[0])
-
-
-def _note(diagnostic: psycopg.errors.Diagnostic) -> None:
-    if "synchronous replication" in (diagnostic.message_primary or ""):
-        log.warning("committed without the standby: %s", diagnostic.message_primary)

@@ -116,6 +116,8 @@ class Page:
                 self._token = str((await response.json())["token"])
         headers = {"Authorization": f"Bearer {self._token}"}
         async with http.get(f"{self._url}/accounts/{self._customer.accounts[0]}", headers=headers) as response:
+            if response.status == 401:
+                self._token = ""  # the bank no longer knows this session
             return response.status == 200
 
 

@@ -9,7 +9,7 @@ from chaoskit.checkers.money.books import TOLD, Books, judged, ruling
 from chaoskit.checkers.wording import counted
 from chaoskit.model import measures
 from chaoskit.model.errors import NotExercised
-from chaoskit.model.history import History, Outcome
+from chaoskit.model.history import History, Operation, Outcome
 from chaoskit.model.verdict import Finding
 
 
@@ -40,8 +40,14 @@ class AckDurable:
         amount = sum(measures.amount_of(operation.legs) for operation in lost)
         return ruling(
             self.name,
-            wrong=[f"{books.says(operation)} was acknowledged and is not in the ledger" for operation in lost],
+            wrong=[f"{books.says(operation)} was acknowledged and is not in the ledger{_warned(operation)}" for operation in lost],
             failed=f"{counted(len(lost), 'acknowledged operation')} over {books.money(amount)} not in the ledger",
             passed=f"{counted(len(acknowledged), 'acknowledged operation')}, each in the ledger",
             measured={"lost_operations": len(lost), "lost_amount": amount, "acknowledged_operations": len(acknowledged)},
         )
+
+
+def _warned(operation: Operation) -> str:
+    """What the answer said besides, where it warned: whoever asked was told, if they read it."""
+    warning = operation.answer.result.get("warning") if operation.answer else None
+    return f"; the answer warned: {warning}" if warning else ""

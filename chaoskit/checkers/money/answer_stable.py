@@ -13,8 +13,8 @@ from chaoskit.model.history import Attempt, History, Operation, Outcome
 from chaoskit.model.topology import Evidence, Posting
 from chaoskit.model.verdict import Finding
 
-NOT_PART_OF_IT = frozenset({"served_by"})
-"""Who carried an answer may change from one time to the next; what it says may not."""
+NOT_PART_OF_IT = frozenset({"served_by", "warning"})
+"""Who carried an answer, and of what they warned then, may change from one time to the next; what it says may not."""
 
 
 COMPARED = frozenset({Evidence.POSTINGS, Evidence.POSTING_KEYS, Evidence.VERSIONS, Evidence.BALANCES_AFTER})
@@ -25,7 +25,7 @@ COMPARED = frozenset({Evidence.POSTINGS, Evidence.POSTING_KEYS, Evidence.VERSION
 class AnswerStable:
     """What a customer was told about a payment is in the ledger, and they are told the same whenever they ask with the same key.
 
-    Proves: all ok answers under one key say the same (but for `served_by`); no two payments with another effect were accepted under
+    Proves: all ok answers under one key say the same (but for `served_by` and `warning`); no two payments with another effect were accepted under
     one key; where an answer names an account, its version and its balance, and the ledger's posting with that key and version is of
     that account, the balance is the same.
     Sound because a key stands for one payment and its stored answer; only postings under the same key are compared with an answer.

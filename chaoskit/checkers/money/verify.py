@@ -76,7 +76,7 @@ def customers(events: Events, books: set[str]) -> tuple[dict[str, Any], dict[Any
             key["outcome"] = max(key["outcome"], attempt["outcome"], key=RANKS.index)
             if is_ok:
                 key["end_ns"] = min(key["end_ns"], attempt["end_ns"])
-                key["said"].append((legs, attempt["status"], {**result, "served_by": ""}))
+                key["said"].append((legs, attempt["status"], {**result, "served_by": "", "warning": ""}))
                 key["claims"][result.get("account"), result.get("version")] = result.get("balance")
                 need(key["said"][0] == key["said"][-1], f"answer {name} is another one than its key had before")
         elif is_ok and not operation.get("legs"):

@@ -1,11 +1,13 @@
 """Rules that hold for every money check, and the cases of a payment without an answer that are easily judged wrongly."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from chaoskit.checkers.money import MONEY
-from chaoskit.model.history import FinalReads
+from chaoskit.checkers.money import MONEY, NoPhantom
+from chaoskit.checkers.money.witness import witness
+from chaoskit.model.history import FinalReads, read_history
 from chaoskit.model.verdict import Result
 
 PAY = {"ada": -100, "ben": 100}
@@ -182,6 +184,48 @@ def test_a_recorder_that_died_leaves_the_question_of_phantoms_open(paid, bank):
         found = outcomes(bank.close(paid, **changes))
         assert found.pop("no-phantom") is found.pop("cash") is found.pop("reconciled") is Result.INCONCLUSIVE
         assert set(found.values()) == {Result.PASSED}
+
+
+WARNING = "canceling wait for synchronous replication due to user request"
+
+
+def test_done_with_a_replication_warning_is_done_and_the_witness_quotes_the_warning(paid, bank):
+    paid.operation(3, key="k3", intent="i3", legs=PAY, result={"warning": WARNING})
+    history = bank.close(paid)
+    assert failed(history) == ["ack-durable"]
+    found = witness(history)
+    assert found["says"].endswith(f"was acknowledged and is not in the ledger; the answer warned: {WARNING}")
+    ((operation,), postings) = found["operations"], found["postings"]
+    assert (operation["attempts"][0]["result"], postings) == ({"warning": WARNING}, [])
+
+
+def test_where_the_document_takes_the_warning_for_unknown_nothing_was_promised(paid, bank):
+    """What the load records then, by `load.warned: info`."""
+    paid.operation(3, "info", key="k3", intent="i3", legs=PAY, why=f"HTTP 200 with a warning: {WARNING}")
+    bank.settled["k3"] = "tombstone"
+    assert failed(bank.close(paid)) == []
+
+
+def test_an_answer_that_is_replayed_without_its_warning_says_the_same(paid, bank):
+    told = {"account": "ada", "balance": 700, "version": 3}
+    paid.operation(3, "ok", "ok", key="k3", legs=PAY, result=told)
+    bank.book("k3", PAY)
+    first, second = paid.operations[-1].attempts
+    paid.operations[-1] = replace(paid.operations[-1], attempts=(replace(first, result={**told, "warning": WARNING}), second))
+    assert failed(bank.close(paid)) == []
+
+
+@pytest.mark.parametrize("cut", [1, 2], ids=["without its trailer", "in the middle of a line"])
+def test_a_record_whose_recorder_died_proves_only_what_a_missing_line_cannot_change(paid, bank, events_of, cut):
+    lines = [json.dumps(event) + "\n" for event in events_of(bank.close(paid))]
+    rest = lines[:-1] if cut == 1 else [*lines[:-1], lines[-1][:10]]
+    history = read_history(rest)
+    assert (history.complete, history.torn_lines) == (False, cut - 1)
+    found = outcomes(history)
+    assert found.pop("no-phantom") is Result.INCONCLUSIVE
+    assert {name for name, outcome in found.items() if outcome is not Result.PASSED} <= NEED_ANSWERS
+    (phantom,) = NoPhantom().check(history)
+    assert phantom.summary == "the run has no trailer: operations may be missing from the record"
 
 
 def test_nothing_acknowledged_and_nothing_booked_proves_nothing(story, bank):
