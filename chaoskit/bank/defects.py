@@ -1,12 +1,14 @@
 """The ways in which the reference bank can be broken on purpose, one published failure each.
 
 An experiment that has never failed a broken bank has shown nothing: every reference experiment names the defect it convicts.
-Those of the database tier stand in `database_defects`, those of how services book and pass money on in `service_defects`.
+Those of the database tier stand in `database_defects`, those of how services book and pass money on in `service_defects`, those of
+idempotency keys in `key_defects`.
 """
 
 from __future__ import annotations
 
 from chaoskit.bank import database_defects as database
+from chaoskit.bank import key_defects as keys
 from chaoskit.bank import service_defects as services
 from chaoskit.bank.defect import Defect
 
@@ -56,6 +58,10 @@ DEFECTS: dict[str, Defect] = {
         database.DEGRADE_TO_ASYNC,
         database.SPLIT_BRAIN,
         NO_IDEMPOTENCY,
+        keys.NEW_KEY_PER_RETRY,
+        keys.KEY_RACE,
+        keys.KEY_BODY_RACE,
+        keys.SHORT_KEY_LIFE,
         services.LOST_UPDATE,
         services.WRITE_SKEW,
         services.EARLY_CHECK,

@@ -44,9 +44,10 @@ HABIT_NAMES = tuple(habit.value for habit in Habit)
 
 def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
-    machine = part(CashMachine, defect=bank_options(options).defect)
+    defect = bank_options(options).defect
+    app, machine = part(App, defect=defect), part(CashMachine, defect=defect)
     people = customers(seed, count=bank_options(options).customers)
-    return App(people, machine=machine(), sign_in=SignIn(people, guessed(seed))).journeys()
+    return app(people, machine=machine(), sign_in=SignIn(people, guessed(seed))).journeys()
 
 
 class App:

@@ -4,6 +4,7 @@ import pytest
 
 from chaoskit.bank.cash_machine import CashMachine
 from chaoskit.bank.defects import DEFECTS
+from chaoskit.bank.journeys import App
 from chaoskit.bank.services.admission import Admission
 from chaoskit.bank.services.bookkeeper import Bookkeeper
 from chaoskit.bank.services.core_door import CoreDoor
@@ -13,7 +14,9 @@ from chaoskit.bank.services.parts import BROKEN, part
 from chaoskit.bank.services.relay import Relay
 from chaoskit.bank.services.sessions import Sessions
 
-SOUND = {sound.__name__: sound for sound in (Admission, Bookkeeper, CashMachine, CoreDoor, Doorkeeper, Journal, Relay, Sessions)}
+SOUND = {
+    sound.__name__: sound for sound in (Admission, App, Bookkeeper, CashMachine, CoreDoor, Doorkeeper, Journal, Relay, Sessions)
+}
 
 
 @pytest.mark.parametrize("sound", SOUND.values())

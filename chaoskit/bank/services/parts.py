@@ -1,6 +1,6 @@
 """Which classes a service is made of: the sound ones, or the one that takes a sound one's place in a bank with a defect.
 
-This is the only place where a service, or the load's cash machine, looks at a defect. What is broken lies in
+This is the only place where a service, or an app or a cash machine of the load, looks at a defect. What is broken lies in
 `chaoskit.bank.broken`, and is loaded only there.
 """
 
@@ -19,8 +19,12 @@ BROKEN: Mapping[str, Mapping[str, str]] = {
     "standby-reads": {"Bookkeeper": "standbys:StandbyReads"},
     "mixed-reads": {"Bookkeeper": "standbys:MixedReads"},
     "cash-without-debit": {"CashMachine": "cash_machines:PaysOnSilence"},
-    "revoked-session": {"Doorkeeper": "doorkeepers:ForgetsOnTakeover"},
     "no-idempotency": {"Bookkeeper": "keys:NoIdempotency"},
+    "new-key-per-retry": {"App": "apps:NewKeyPerRetry"},
+    "key-race": {"Bookkeeper": "keys:KeyRace"},
+    "key-body-race": {"Bookkeeper": "keys:KeyBodyRace"},
+    "short-key-life": {"Bookkeeper": "keys:ShortKeyLife"},
+    "revoked-session": {"Doorkeeper": "doorkeepers:ForgetsOnTakeover"},
     "unbounded-queue": {"Admission": "queues:EndlessQueue"},
     "lost-update": {"Bookkeeper": "bookings:LostUpdate"},
     "write-skew": {"Bookkeeper": "bookings:WriteSkew"},
