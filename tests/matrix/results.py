@@ -170,8 +170,16 @@ def _summary(rows: tuple[Row, ...], broken: list[Row]) -> str:
     runs = sum(len(row.seen) for row in sound)
     return (
         f"{convicted} of {len(broken)} defects are convicted by the right check with every seed; a final total alone notices {total}, "
-        f"reads of balances alone notice {reads}. The sound bank passed {passed} of {runs} runs."
+        f"reads of balances alone notice {reads}. The sound bank passed {passed} of {runs} runs.\n"
+        f"{_when(rows)}"
     )
+
+
+def _when(rows: tuple[Row, ...]) -> str:
+    times, seeds = [row.at for row in rows], sorted({run.seed for row in rows for run in row.seen})
+    judged = ", ".join(dict.fromkeys(row.version for row in rows))
+    span = f"{min(times)} to {max(times)}" if times else "never"
+    return f"Runs of {span} with the seeds {', '.join(map(str, seeds))}, judged by chaoskit {judged}."
 
 
 def _mark(row: Row, check: str) -> str:
