@@ -1,6 +1,9 @@
 from dataclasses import replace
 
+import pytest
+
 from chaoskit.checkers.money import NoOverdraft
+from chaoskit.model.topology import GroupLimit
 from chaoskit.model.verdict import Result
 
 EMPTY = {"ada": -1000, "ben": 1000}
@@ -12,7 +15,7 @@ def test_passes_when_an_account_goes_to_its_limit(story, bank):
     (finding,) = NoOverdraft().check(bank.close(story))
     assert finding.outcome is Result.PASSED
     assert finding.summary == "3 accounts with a limit, none ever below it"
-    assert finding.measures == {"accounts_below": 0, "amount_below": 0}
+    assert finding.measures == {"accounts_below": 0, "groups_below": 0, "amount_below": 0}
 
 
 def test_fails_when_it_was_below_for_a_moment(story, bank):
@@ -22,7 +25,7 @@ def test_fails_when_it_was_below_for_a_moment(story, bank):
     (finding,) = NoOverdraft().check(bank.close(story))
     assert finding.outcome is Result.FAILED
     assert finding.evidence == ("account ada was at -5, lowest allowed 0",)
-    assert finding.measures == {"accounts_below": 1, "amount_below": 5}
+    assert finding.measures == {"accounts_below": 1, "groups_below": 0, "amount_below": 5}
 
 
 def test_a_limit_may_be_below_nothing(story, bank):
@@ -50,3 +53,101 @@ def test_proves_nothing_when_nobody_has_a_limit_or_nothing_moved(story, bank):
     bank.book("k1", EMPTY)
     bank.lowest = None
     assert NoOverdraft().check(bank.close(story))[0].outcome is Result.INCONCLUSIVE
+
+
+@pytest.fixture
+def together(story, bank):
+    """A function that judges payments `(begins, ends, legs)`; ada and ben, with 1,000 each, may not be below 0 together."""
+    bank.lowest = None
+
+    def judge(*payments, lowest=0, **changes):
+        for number, (begins, ends, legs) in enumerate(payments):
+            story.operation(begins, key=f"k{number}", legs=legs, took=ends and ends - begins)
+            bank.book(f"k{number}", legs)
+        limits = (GroupLimit(group="family", accounts=("ada", "ben"), lowest=lowest),)
+        (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), limits=limits, **changes)))
+        return finding
+
+    return judge
+
+
+def pay(payer, amount, payee="cid"):
+    return {payer: -amount, payee: amount}
+
+
+def test_one_of_two_may_be_overdrawn_as_long_as_both_hold_enough(together):
+    finding = together((1, 2, pay("ada", 2000)))
+    assert (finding.outcome, finding.summary) == (Result.PASSED, "1 group of accounts with a limit, none ever below it")
+
+
+def test_fails_when_both_together_end_below(together):
+    """Write skew: each of two payments at once found enough, since neither saw the other."""
+    finding = together((1, 2, pay("ada", 1500)), (1, 2, pay("ben", 1500)))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == ("accounts ada, ben together are at -1,000, lowest allowed 0",)
+    assert finding.measures == {"accounts_below": 0, "groups_below": 1, "amount_below": 1000}
+
+
+def test_fails_when_it_was_below_for_a_moment_in_every_order(together):
+    finding = together((1, 2, pay("ada", 1500)), (1, 2, pay("ben", 1500)), (3, 4, pay("cid", 1000, "ada")))
+    assert finding.outcome is Result.FAILED
+    (said,) = finding.evidence
+    assert said.startswith(
+        "accounts ada, ben together were at -1,000, lowest allowed 0, after 1,500 from ben to cid (transfer, key k1,"
+    )
+    assert said.endswith("into the load): whatever came first of all that was at once")
+
+
+def test_a_credit_that_was_at_once_with_the_debits_may_have_come_first(together):
+    payments = ((1, 2, pay("ada", 1500)), (1, 2, pay("ben", 1500)), (1.5, 4, pay("cid", 1000, "ada")))
+    # In the ledger the credit is ada's second version, and may still be before ben's debit.
+    assert together(*payments).outcome is Result.PASSED
+
+
+def test_a_credit_that_nobody_was_told_of_may_have_come_early_but_not_before_it_was_asked_for(together, story, bank):
+    assert (
+        together((1, 2, pay("ada", 1500)), (3, 4, pay("ben", 1500)), (2.5, None, pay("cid", 1000, "ada"))).outcome is Result.PASSED
+    )
+
+
+def test_a_credit_that_was_asked_for_after_the_debits_excuses_nothing(together):
+    payments = ((1, 2, pay("ada", 1500)), (3, 4, pay("ben", 1500)), (4.5, None, pay("cid", 1000, "ada")))
+    assert together(*payments).outcome is Result.FAILED
+
+
+def test_a_transfer_between_the_two_changes_nothing_and_holds_both_accounts_to_one_order(together):
+    payments = ((1, 9, pay("ada", 1500)), (1, 9, pay("ben", 300, "ada")), (1, 9, pay("ben", 500)), (1, 9, pay("cid", 100, "ben")))
+    assert together(*payments).outcome is Result.PASSED
+
+
+def test_a_group_may_have_a_limit_above_or_below_nothing(together):
+    assert together((1, 2, pay("ada", 1500)), lowest=500).outcome is Result.PASSED
+
+
+def test_fails_one_below_a_limit_above_nothing(together):
+    assert together((1, 2, pay("ada", 1501)), lowest=500).outcome is Result.FAILED
+
+
+def test_a_group_with_a_broken_history_is_not_judged(together, bank):
+    bank.book("k0", pay("ada", 2500))
+    bank.book("k1", pay("cid", 2500, "ben"))
+    whole = bank.ledger()
+    broken = tuple(replace(posting, version=7) if posting.account == "ben" else posting for posting in whole.postings)
+    finding = together((1, 2, pay("cid", 5, "ada")), postings=broken)
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert "1 group of accounts could not be judged: family: one of its accounts has a broken history" in finding.summary
+
+
+def test_what_could_have_been_in_too_many_orders_is_not_guessed(story, bank):
+    """Many accounts, all of whose payments were at once."""
+    bank.lowest = None
+    names = [f"a{number}" for number in range(12)]
+    bank.opening |= dict.fromkeys(names, 10)
+    for number, name in enumerate(names * 3):
+        legs = pay(name, 5) if number < 24 else pay("cid", 5, name)
+        story.operation(1, key=f"k{number}", legs=legs, took=50)
+        bank.book(f"k{number}", legs)
+    limits = (GroupLimit(group="firm", accounts=tuple(names), lowest=40),)
+    (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), limits=limits)))
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert "too much happened to it at once to try every order" in finding.summary
