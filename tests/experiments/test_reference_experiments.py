@@ -42,7 +42,15 @@ def failed(verdict):
 
 @pytest.mark.parametrize(
     "name",
-    ["database_failover", "network_partition", "server_saturation", "standby_away", "primary_restart", "primary_isolated"],
+    [
+        "database_failover",
+        "network_partition",
+        "server_saturation",
+        "standby_away",
+        "primary_restart",
+        "primary_isolated",
+        "ended_sessions",
+    ],
 )
 def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
     verdict = run(chaoskit, name, place)
@@ -62,6 +70,10 @@ def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
         ("standby_away", "stale-promotion", {"ack-durable"}),
         ("primary_restart", "restart-shows-waiting", {"observed-stays"}),
         ("primary_isolated", "split-brain", {"ack-durable"}),
+        ("interbank", "lost-outbox", {"reconciled"}),
+        ("empty_accounts", "write-skew", {"no-overdraft"}),
+        ("database_failover", "cash-without-debit", {"cash"}),
+        ("ended_sessions", "revoked-session", {"login"}),
     ],
 )
 def test_fails_on_the_defect_by_the_right_checker(chaoskit, name, defect, checkers, place):
