@@ -31,6 +31,26 @@ def test_its_scope_says_how_long_it_is_up(suite):
     assert suite.log == ["up", "test1", "test2", "down"]
 
 
+def test_its_scope_may_be_a_callable(suite):
+    suite.tests("""
+        def scope(fixture_name, config):
+            assert fixture_name == "shared"
+            return "module" if config.getoption("chaos_seed") else "function"
+
+        @environment_fixture(scope=scope)
+        def shared():
+            return Logged()
+
+        @pytest.mark.parametrize("n", [1, 2])
+        def test_it(shared, n):
+            assert shared.is_up
+    """)
+    suite.run("--chaos-seed=1").assert_outcomes(passed=2)
+    assert suite.log == ["up", "down"]
+    suite.run().assert_outcomes(passed=2)
+    assert suite.log == ["up", "down"] * 3
+
+
 def test_a_fixture_asks_for_others_and_can_have_parameters_and_a_name(suite):
     suite.tests("""
         @environment_fixture(params=["a", "b"], name="mine")

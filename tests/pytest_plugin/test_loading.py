@@ -100,3 +100,33 @@ def test_looking_only_starts_nothing(suite, document, words):
     assert result.ret == 0
     assert suite.log == []
     assert not (suite.path / "runs").exists()
+
+
+def test_hypothesis_draws_what_is_run(suite):
+    """A search within a test: every example is a run on the test's report, and what was found fails it by its own name."""
+    suite.tests("""
+        from hypothesis import HealthCheck, given, settings
+        from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape
+        from chaoskit.strategies import Search, register_profile, schedules
+
+        LOAD = LoadShape(arrivals_per_s=100, duration_s=1.0, mix={"visit": 1})
+
+        @pytest.mark.parametrize("check", [PASSES, FAILS])
+        def test_it(chaos, payments, check):
+            def run(schedule):
+                return chaos.run(Experiment(
+                    title="drawn", environment=EnvironmentChoice(use="fake"), load=LOAD, faults=schedule, expect=(check,)))
+
+            search = Search(run, times=1)
+
+            @settings(register_profile("chaos"), max_examples=2, suppress_health_check=list(HealthCheck))
+            @given(schedules(payments, load=LOAD, at_most=1))
+            def searched(schedule):
+                search.check(schedule)
+
+            searched()
+    """)
+    result = suite.run_apart()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*Found: *", "FAILED *test_it.py::test_it[[]check1]: *"])
+    assert suite.verdicts == ["failed", "failed", "passed", "passed"], "the failing one was tried once and repeated once"
