@@ -49,6 +49,8 @@ def failed(verdict):
         "standby_away",
         "primary_restart",
         "primary_isolated",
+        "interbank",
+        "empty_accounts",
         "ended_sessions",
     ],
 )
