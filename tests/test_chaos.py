@@ -20,6 +20,7 @@ from chaoskit.model import undo as ledger
 from chaoskit.model.errors import CannotInject, InvalidDocument, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import Outcome
+from chaoskit.model.journey import Habit
 from chaoskit.model.topology import LedgerState
 from chaoskit.model.verdict import Result
 from chaoskit.registry import Registry
@@ -47,12 +48,12 @@ def machine(tmp_path):
 def new(tmp_path, machine):
     """Makes a `Chaos` with a fake load whose customers are served while the back runs."""
 
-    def make(environment=None, **more):
-        def load():
+    def make(environment=None, *, load=FakeLoad, **more):
+        def new_load():
             back = environment.services["back"]
-            return FakeLoad(answer=lambda: Outcome.OK if back.is_running() else Outcome.INFO)
+            return load(answer=lambda: Outcome.OK if back.is_running() else Outcome.INFO)
 
-        return Chaos(environment, runs=tmp_path / "runs", title="test_x", machine=machine, new_load=load, **more)
+        return Chaos(environment, runs=tmp_path / "runs", title="test_x", machine=machine, new_load=new_load, **more)
 
     return make
 
@@ -153,6 +154,37 @@ def test_what_is_called_in_the_wrong_order_says_the_right_one(new, environment):
         pass
     chaos.verify(PASSES)
     with pytest.raises(UsageError, match="no environment was given"), new().load(**VISITS):
+        pass
+
+
+def test_habits_reach_the_load_of_a_run_by_hand(environment, new):
+    given = []
+
+    class Load(FakeLoad):
+        def start(self, plan, *, timeout_s):
+            given.append(plan)
+            super().start(plan, timeout_s=timeout_s)
+
+    environment.topology = replace(environment.topology, habit_names=("double-tap",))
+    chaos = new(environment, load=Load)
+    with chaos.load(**VISITS, habits={Habit.DOUBLE_TAP: 0.25}):
+        wait_for_operations(chaos, 1)
+    chaos.verify(PASSES)
+    assert given[0].habits == {"double-tap": 0.25}
+
+
+@pytest.mark.parametrize(
+    "habits, message",
+    [
+        ({Habit.NEW_KEY: 0.1}, r"new-key is not a habit that journeys of the fake heed \(double-tap, late-retry\)"),
+        ({Habit.DOUBLE_TAP: 5}, "double-tap 5; expected shares above 0 and up to 1"),
+        ({Habit.DOUBLE_TAP: float("nan")}, "double-tap nan; expected shares above 0 and up to 1"),
+        ({Habit.DOUBLE_TAP: 0.6, Habit.LATE_RETRY: 0.5}, "the shares of habits come to 1.1; expected at most 1"),
+    ],
+)
+def test_habits_that_cannot_be_are_refused_before_anybody_comes(environment, new, habits, message):
+    environment.topology = replace(environment.topology, habit_names=("double-tap", "late-retry"))
+    with pytest.raises(UsageError, match=message), new(environment).load(**VISITS, habits=habits):
         pass
 
 

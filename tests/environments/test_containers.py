@@ -15,6 +15,7 @@ from chaoskit.faults.partition import Partition
 from chaoskit.faults.refuse import Refuse
 from chaoskit.model.containers import ContainerService, PacketEnvironment
 from chaoskit.model.errors import CannotHeal, CannotInject, MissingEngine, NotReady, Unsupported, UsageError
+from chaoskit.model.journey import Habit
 from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import Currency
 from chaoskit.testing import FakeLedger, injected
@@ -245,11 +246,13 @@ def test_an_engine_that_is_not_there_is_told_before_testcontainers_asks_for_it(m
 
 def test_customers_are_part_of_the_topology_and_their_entry_is_reached(image):
     environment = ContainerEnvironment()
-    environment.customers("payments_journeys:journeys", names=("pay", "look"), entry=("payments", 8080))
+    entry, habits = ("payments", 8080), (Habit.DOUBLE_TAP,)
+    environment.customers("payments_journeys:journeys", names=("pay", "look"), entry=entry, habits=habits)
     environment.add("payments", container(image, "payments"))
     with environment:
         topology = environment.topology
         assert (topology.journeys, topology.journey_names) == ("payments_journeys:journeys", ("pay", "look"))
+        assert topology.habit_names == ("double-tap",)
         assert ask(environment.address(*topology.entry)) == "payments"
 
 

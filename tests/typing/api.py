@@ -24,6 +24,7 @@ from chaoskit.model import units
 from chaoskit.model.errors import ChaoskitError, InvalidDocument
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import History
+from chaoskit.model.journey import Habit, Visit
 from chaoskit.model.policy import Limits
 from chaoskit.model.protocols import Aim, Checker, Environment, Fault, LoadControl, Sign, Stage, Undo
 from chaoskit.model.verdict import Finding, Result, Verdict
@@ -107,6 +108,16 @@ def from_documents(path: Path, environment: Environment) -> list[str]:
     return [*bound.marks, bound.environment.fixture, bound.entry]
 
 
+# A journey that heeds a habit.
+
+
+async def pay(visit: Visit) -> None:
+    payment = visit.operation(legs={"ada": -5, "ben": 5}, key=visit.intent, session="ada")
+    answer = await payment.attempt("POST", "/payments", body={"amount": 5}, timeout_s=2.0)
+    if visit.habit is Habit.LATE_RETRY and answer.status == 200:
+        await payment.attempt("POST", "/payments", body={"amount": 5}, timeout_s=2.0, habit=visit.habit)
+
+
 # Without pytest.
 
 
@@ -151,7 +162,7 @@ def test_experiment(chaos: Chaos, fake: FakeEnvironment) -> None:
 
 
 def test_by_hand(chaos: Chaos) -> None:
-    with chaos.load(arrivals_per_s=20, mix={"pay": 1}, at_most_s=60) as customers:
+    with chaos.load(arrivals_per_s=20, mix={"pay": 1}, at_most_s=60, habits={Habit.DOUBLE_TAP: 0.1}) as customers:
         assert_type(customers, LoadControl)
         customers.surge(2.0)
         with chaos.fault(Latency(between=("api", "db"), add_s=0.2)) as sign:
