@@ -40,6 +40,8 @@ class NoRefusedEffect:
             outcomes = {operation.outcome for operation in operations}
             is_barred = Outcome.OK not in outcomes and settled.get(key) in ("refused", "tombstone")
             if outcomes != {Outcome.FAIL} and not is_barred:
+                # Of several payments under one key some may be refused: what became of them is looked at below.
+                refused += sum(one.outcome is Outcome.FAIL for one in operations) if len(operations) > 1 else 0
                 continue
             refused += 1
             if key in posted:
@@ -49,8 +51,9 @@ class NoRefusedEffect:
             rivals = books.asked.get(transaction.key, ())
             alike = [operation for operation in rivals if effect(operation) == transaction.done] if len(rivals) > 1 else []
             if alike and {o.outcome for o in alike} == {Outcome.FAIL} and {o.outcome for o in rivals} != {Outcome.FAIL}:
-                refused += 1
-                wrong.append(f"{books.says(alike[0])} was refused, and is in the ledger in place of {books.says(_other(rivals))}")
+                wrong.append(
+                    f"{books.says(alike[0])} was refused, and is in the ledger under the key of {books.says(_other(rivals))}"
+                )
         passed = f"{counted(refused, 'refused operation')}, none of them moved money" if refused else "no operation was refused"
         return ruling(
             self.name,
