@@ -486,6 +486,12 @@ class ContainerEnvironment:
     def _own_address(self, service: str, port: str) -> Address:
         return (HOST, self._ports[service, port])
 
+    def _past_links(self, service: str, port: str) -> Address:
+        """Where we ourselves reach a port, whatever is done to links. Raises `Unsupported`."""
+        if (service, str(port)) not in self._ports:
+            return self.address(service, port)  # which says what there is
+        return self._own_address(service, str(port))
+
     def _static(self, name: str) -> str:
         return self._stack.address(1 + list(self._added).index(name))
 
