@@ -10,9 +10,9 @@ from chaoskit.bank.services.bookkeeper import Bookkeeper, Moved, Movement
 from chaoskit.bank.services.serving import now_s
 from chaoskit.bank.services.sessions import NotCarriedOut, Sessions, Unanswered
 
-# Between two steps that belong together: as long as a call to another service over a busy network takes. With 28 transfers a
-# second, eight are between their steps at any moment, so that a crash surely hits one.
-BETWEEN_S = 0.3
+# Between two steps that belong together: as long as a call to another service takes. With 28 transfers a second, three are between
+# their steps at any moment, so that one of two crashes surely hits one. More would take every slot of the gateway.
+BETWEEN_S = 0.12
 # A handover in batches is slower, and only one payment in five goes to another bank.
 HANDOVER_S = 0.6
 # After this nobody tries any more: a caller has long given up.
@@ -61,7 +61,7 @@ TELL_RELAY = """
 """
 # Long against the way to the database and back, short against the time that a payment takes anyway.
 THINK = """
-  PERFORM pg_sleep(0.03);
+  PERFORM pg_sleep(0.04);
 """
 
 

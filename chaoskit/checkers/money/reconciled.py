@@ -55,7 +55,7 @@ class Reconciled:
         return ruling(
             self.name,
             wrong=[_says(books, key, left[key], arrived[key]) for key in sorted(apart, key=lambda key: -apart[key])],
-            failed=f"{books.money(gone)} left for other banks and never arrived, {books.money(extra)} arrived that never left",
+            failed=f"{books.money(gone)} left for other banks and never arrived, {books.money(extra)} too much arrived there",
             passed=f"{counted(len(left), 'payment')} to other banks, each of them arrived once",
             measured={
                 "never_arrived": len(missing),

@@ -43,7 +43,7 @@ def test_passes_when_what_left_arrived_once(interbank):
 def test_fails_when_it_never_arrived(interbank):
     finding = interbank()
     assert finding.outcome is Result.FAILED
-    assert finding.summary == "100 left for other banks and never arrived, 0 arrived that never left"
+    assert finding.summary == "100 left for other banks and never arrived, 0 too much arrived there"
     assert finding.evidence == (f"{SAYS} left once and never arrived",)
     assert finding.measures["never_arrived"] == 1
     assert finding.measures["never_arrived_amount"] == 100
