@@ -9,7 +9,12 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+MANY, FEW = "many", "few"
 CUSTOMERS = 60
+# Twelve accounts: at the normal load two payments at once are then often from the same account, or from two of one customer.
+FEW_CUSTOMERS = 8
+# Few customers have about as much as one payment moves, so that each payment may be the one too many.
+POOR = (20_000, 60_000)
 VAULT = "vault"
 """Cash that left through machines. It begins empty, so that the sum over all accounts never changes."""
 CLEARING = "clearing"
@@ -39,10 +44,12 @@ class Customer:
         return 0 if len(self.balances) > 1 else None
 
 
-def customers(seed: int, *, count: int = CUSTOMERS) -> tuple[Customer, ...]:
+def customers(seed: int, *, who: str = MANY) -> tuple[Customer, ...]:
     """The customers of the run with this seed, without the status page's own and those whose PIN is guessed."""
     chance = random.Random(f"{seed} customers")
-    return tuple(_customer(f"c{number:03}", chance) for number in range(1, count + 1))
+    if who == FEW:
+        return tuple(_poor_customer(number, chance) for number in range(1, FEW_CUSTOMERS + 1))
+    return tuple(_customer(f"c{number:03}", chance) for number in range(1, CUSTOMERS + 1))
 
 
 def guessed(seed: int) -> tuple[Customer, ...]:
@@ -58,7 +65,7 @@ def watcher(seed: int) -> Customer:
 
 def opening(seed: int, options: Mapping[str, str]) -> dict[str, int]:
     """Opening balances by account."""
-    everybody = (*customers(seed, count=int(options.get("customers", CUSTOMERS))), watcher(seed))
+    everybody = (*customers(seed, who=options.get("customers", MANY)), watcher(seed))
     balances = {account: balance for customer in everybody for account, balance in customer.balances.items()}
     return {**balances, VAULT: 0, CLEARING: 0}
 
@@ -69,6 +76,13 @@ def _customer(name: str, chance: random.Random) -> Customer:
         f"{name}-{number}": chance.randrange(0, 20_000) if chance.random() < 1 / 30 else chance.randrange(300_000, 1_500_000)
         for number in range(1, chance.choice((1, 2)) + 1)
     }
+    return Customer(name=name, pin=_pin(chance), balances=balances)
+
+
+def _poor_customer(number: int, chance: random.Random) -> Customer:
+    name, (low, high) = f"c{number:03}", POOR
+    # Every second one has two accounts, which have their limit together.
+    balances = {f"{name}-{account}": chance.randrange(low, high) for account in range(1, number % 2 + 2)}
     return Customer(name=name, pin=_pin(chance), balances=balances)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from chaoskit.bank.cash_machine import CashMachine, Draw
-from chaoskit.bank.customers import CLEARING, Customer, customers, guessed
+from chaoskit.bank.customers import CLEARING, FEW, Customer, customers, guessed
 from chaoskit.bank.options import bank_options
 from chaoskit.bank.services.parts import part
 from chaoskit.bank.sign_in import SignIn
@@ -46,8 +46,9 @@ def journeys(options: Mapping[str, str], seed: int) -> Mapping[str, Journey]:
     """The journeys of the bank with this seed."""
     defect = bank_options(options).defect
     app, machine = part(App, defect=defect), part(CashMachine, defect=defect)
-    people = customers(seed, count=bank_options(options).customers)
-    return app(people, machine=machine(), sign_in=SignIn(people, guessed(seed))).journeys()
+    who = bank_options(options).customers
+    people, share = customers(seed, who=who), 0.0 if who == FEW else OTHER_BANK_SHARE
+    return app(people, machine=machine(), sign_in=SignIn(people, guessed(seed)), other_bank_share=share).journeys()
 
 
 class App:
@@ -62,6 +63,7 @@ class App:
         late_s: float = LATE_S,
         machine: CashMachine | None = None,
         sign_in: SignIn | None = None,
+        other_bank_share: float = OTHER_BANK_SHARE,
     ) -> None:
         self._people = people
         self._pauses_s = pauses_s
@@ -69,6 +71,7 @@ class App:
         self._late_s = late_s
         self._machine = machine or CashMachine()
         self._sign_in = sign_in or SignIn(people, ())
+        self._other_bank_share = other_bank_share
         self._accounts = tuple(account for customer in people for account in customer.accounts)
 
     def journeys(self) -> Mapping[str, Journey]:
@@ -85,7 +88,7 @@ class App:
     async def transfer(self, visit: Visit) -> None:
         customer, payer = self._choose(visit)
         amount = visit.random.randrange(*AMOUNTS)
-        if visit.random.random() < OTHER_BANK_SHARE:
+        if visit.random.random() < self._other_bank_share:
             creditor = f"other-{visit.random.randrange(10**6):06}"
             legs = {payer: -amount, CLEARING: amount}
             body = {"from": payer, "to": creditor, "amount": amount, "bank": "other"}

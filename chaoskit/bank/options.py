@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaoskit.bank.customers import CUSTOMERS
+from chaoskit.bank.customers import FEW, MANY
 from chaoskit.bank.defects import DEFECTS
 from chaoskit.model.errors import UsageError
 
@@ -32,25 +32,26 @@ class BankOptions:
     defect: str = NO_DEFECT
     slots: int = DEFAULT_SLOTS
     service_time_ms: int = DEFAULT_SERVICE_TIME_MS
-    customers: int = CUSTOMERS
-    """Few of them share the load of many: their accounts are soon empty, and two payments at once meet in one account."""
+    customers: str = MANY
+    """`few` share the load of `many`, have hardly anything, and pay only each other: two payments at once want the same money."""
 
 
-OPTION_NAMES: dict[str, tuple[str, ...]] = {"defect": (NO_DEFECT, *DEFECTS), "slots": (), "service_time_ms": (), "customers": ()}
+OPTION_NAMES: dict[str, tuple[str, ...]] = {
+    "defect": (NO_DEFECT, *DEFECTS),
+    "slots": (),
+    "service_time_ms": (),
+    "customers": (MANY, FEW),
+}
 """Options of the services with their allowed values; () allows any text."""
 
 
 def bank_options(options: Mapping[str, str]) -> BankOptions:
     """The services' options among *options*; options of other parts are left alone. Raises `UsageError` naming every mistake."""
     mistakes: list[str] = []
-    defect = options.get("defect", NO_DEFECT)
-    if defect not in OPTION_NAMES["defect"]:
-        near = difflib.get_close_matches(defect, OPTION_NAMES["defect"], n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        mistakes.append(f"defect: {defect!r} is not a defect of the bank ({', '.join(OPTION_NAMES['defect'])}).{hint}")
+    defect = _one_of(options, "defect", NO_DEFECT, "a defect of the bank", mistakes)
+    customers = _one_of(options, "customers", MANY, "a kind of customers", mistakes)
     slots = _whole(options, "slots", DEFAULT_SLOTS, 1, 64, mistakes)
     service_time_ms = _whole(options, "service_time_ms", DEFAULT_SERVICE_TIME_MS, 0, 1000, mistakes)
-    customers = _whole(options, "customers", CUSTOMERS, 2, 1000, mistakes)
     if mistakes:
         raise UsageError("\n".join(f"options of environment 'bank': {mistake}" for mistake in mistakes))
     return BankOptions(defect=defect, slots=slots, service_time_ms=service_time_ms, customers=customers)
@@ -62,3 +63,12 @@ def _whole(options: Mapping[str, str], name: str, default: int, low: int, high: 
         return int(given)
     mistakes.append(f"{name}: {given!r} is not a whole number from {low} to {high}. Write it without a unit.")
     return default
+
+
+def _one_of(options: Mapping[str, str], name: str, default: str, what: str, mistakes: list[str]) -> str:
+    given = options.get(name, default)
+    if given not in OPTION_NAMES[name]:
+        near = difflib.get_close_matches(given, OPTION_NAMES[name], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        mistakes.append(f"{name}: {given!r} is not {what} ({', '.join(OPTION_NAMES[name])}).{hint}")
+    return given

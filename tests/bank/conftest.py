@@ -75,7 +75,7 @@ def bank(postgres, tmp_path):
 
 
 class Bank:
-    def __init__(self, postgres, database, urls, http, count):
+    def __init__(self, postgres, database, urls, http, who):
         self.postgres = postgres
         self.database = database
         self.urls = urls
@@ -84,7 +84,7 @@ class Bank:
         self.ledger = SqlLedger(
             {"solo": (postgres.host, postgres.port)}, user=postgres.user, name=database, rail=(rail.hostname, rail.port)
         )
-        self.people = people.customers(SEED, count=count)
+        self.people = people.customers(SEED, who=who)
 
     async def call(self, method, path, *, to="gateway", body=None, headers=None):
         async with self.http.request(method, self.urls[to] + path, json=body, headers=headers) as response:

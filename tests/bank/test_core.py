@@ -218,7 +218,7 @@ def test_books_are_opened_once(bank):
 
             where = ((it.postgres.host, it.postgres.port),)
             database = sessions.Database(hosts=where, user=it.postgres.user, name=it.database)
-            await books._open_once(database, seed=7, count=60, functions=Bookkeeper.functions)
+            await books._open_once(database, seed=7, who="many", functions=Bookkeeper.functions)
             assert await it.read() == before
 
     asyncio.run(scenario())

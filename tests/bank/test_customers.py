@@ -24,3 +24,13 @@ def test_the_opening_lists_every_account_once_and_the_houses_begin_empty():
 
 def test_the_status_pages_customer_is_nobody_elses():
     assert customers.WATCHER not in {customer.name for customer in customers.customers(7)}
+
+
+def test_few_customers_have_hardly_more_than_one_payment_and_half_of_them_two_accounts():
+    few = customers.customers(7, who=customers.FEW)
+    assert [len(customer.accounts) for customer in few] == [2, 1] * 4
+    assert [customer.lowest_sum for customer in few] == [0, None] * 4
+    assert max(max(customer.balances.values()) for customer in few) < 60_000
+    assert sum(customers.opening(7, {"customers": "few"}).values()) == sum(
+        sum(customer.balances.values()) for customer in (*few, customers.watcher(7))
+    )

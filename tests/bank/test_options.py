@@ -15,13 +15,14 @@ def test_without_options_the_bank_is_correct():
 
 def test_all_mistakes_are_said_at_once_with_the_nearest_name():
     with pytest.raises(UsageError) as error:
-        bank_options({"defect": "no-idempotence", "slots": "six", "service_time_ms": "1001"})
+        bank_options({"defect": "no-idempotence", "customers": "fewer", "slots": "six", "service_time_ms": "1001"})
     lines = str(error.value).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert "Did you mean 'no-idempotency'?" in lines[0]
     assert all(name in lines[0] for name in DEFECTS)
-    assert "slots: 'six'" in lines[1]
-    assert "service_time_ms: '1001'" in lines[2]
+    assert "customers: 'fewer' is not a kind of customers (many, few). Did you mean 'few'?" in lines[1]
+    assert "slots: 'six'" in lines[2]
+    assert "service_time_ms: '1001'" in lines[3]
 
 
 def test_options_of_other_parts_are_left_alone():

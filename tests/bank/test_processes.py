@@ -27,7 +27,7 @@ SETTINGS = {
         "rail_url": "http://127.0.0.1:1",
         "slots": 2,
         "service_time_ms": 0,
-        "customers": 60,
+        "customers": "many",
     },
     "gateway": {"core_url": "http://127.0.0.1:1", "slots": 2},
     "status": {"gateway_url": "http://127.0.0.1:1"},

@@ -20,8 +20,8 @@ TRY_S = 15.0
 UNHURRIED = "SET statement_timeout = '10s'"
 
 
-async def open_books(database: Database, *, seed: int, count: int, functions: Sequence[str], opened: Path) -> None:
-    """Open the books of *count* customers on the primary as soon as there is one, and leave the mark *opened*.
+async def open_books(database: Database, *, seed: int, who: str, functions: Sequence[str], opened: Path) -> None:
+    """Open the books of the customers *who* on the primary as soon as there is one, and leave the mark *opened*.
 
     The caller bounds how long it waits.
 
@@ -31,7 +31,7 @@ async def open_books(database: Database, *, seed: int, count: int, functions: Se
     while not opened.exists():  # noqa: ASYNC240 - one look at a local file
         try:
             async with asyncio.timeout(TRY_S):
-                await _open_once(database, seed=seed, count=count, functions=functions)
+                await _open_once(database, seed=seed, who=who, functions=functions)
         except (psycopg.Error, OSError, TimeoutError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             if reason != said:
@@ -43,14 +43,14 @@ async def open_books(database: Database, *, seed: int, count: int, functions: Se
             log.info("books open")
 
 
-async def _open_once(database: Database, *, seed: int, count: int, functions: Sequence[str]) -> None:
+async def _open_once(database: Database, *, seed: int, who: str, functions: Sequence[str]) -> None:
     admin = database.conninfo(application="bank-books", name="postgres")
     async with await psycopg.AsyncConnection.connect(admin, autocommit=True) as connection:
         await connection.execute(UNHURRIED)
         known = await connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database.name,))
         if await known.fetchone() is None:
             await connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database.name)))
-    everybody = (*customers(seed, count=count), *guessed(seed), watcher(seed))
+    everybody = (*customers(seed, who=who), *guessed(seed), watcher(seed))
     limits = [(customer.name, customer.lowest_sum) for customer in everybody if customer.lowest_sum is not None]
     together = dict(limits)
     accounts = [

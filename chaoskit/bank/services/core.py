@@ -63,8 +63,8 @@ async def build(settings: Settings) -> web.Application:
     core = Core(bookkeeper, doorkeeper)
     functions = (*bookkeeper.functions, *doorkeeper.functions)
     opened = Path(str(settings["directory"])) / "books-open"
-    count = int(str(settings["customers"]))
-    opening = asyncio.create_task(open_books(database, seed=seed, count=count, functions=functions, opened=opened))
+    books = open_books(database, seed=seed, who=str(settings["customers"]), functions=functions, opened=opened)
+    opening = asyncio.create_task(books)
     await asyncio.wait({opening}, timeout=FIRST_PRIMARY_WITHIN_S)
 
     async def background(_: web.Application) -> AsyncIterator[None]:
