@@ -14,7 +14,7 @@ CUSTOMERS = 60
 # Twelve accounts: at the normal load two payments at once are then often from the same account, or from two of one customer.
 FEW_CUSTOMERS = 8
 # Few customers have about as much as one payment moves, so that each payment may be the one too many.
-POOR = (20_000, 60_000)
+POOR = (15_000, 45_000)
 VAULT = "vault"
 """Cash that left through machines. It begins empty, so that the sum over all accounts never changes."""
 CLEARING = "clearing"

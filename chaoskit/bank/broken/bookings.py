@@ -32,6 +32,19 @@ LOCK = """
     OR customer = (SELECT customer FROM limits JOIN accounts USING (customer) WHERE account = p_from)
     ORDER BY account FOR UPDATE;
 """
+DECLARED = """
+  booking uuid := gen_random_uuid();
+"""
+ALL_TOGETHER = """
+    SELECT sum(balance) - p_amount < min(limits.lowest) FROM limits JOIN accounts USING (customer) WHERE customer = payer.customer
+"""
+THIS_AND_OTHERS = """
+    SELECT payer.balance + others - p_amount < lowest FROM limits WHERE customer = payer.customer
+"""
+READ_OTHERS = """
+  SELECT sum(o.balance) INTO others FROM accounts a JOIN accounts o USING (customer)
+  WHERE a.account = p_from AND o.account <> p_from;
+"""
 LOCK_TWO = """
   PERFORM 1 FROM accounts WHERE account IN (p_from, p_to) ORDER BY account FOR UPDATE;
 """
@@ -75,11 +88,16 @@ class LostUpdate(Bookkeeper):
 
 
 class WriteSkew(Bookkeeper):
-    """Locks what it changes and nothing else: the customer's other account may be debited while it counts on what is there."""
+    """Locks what it changes and nothing else: the customer's other account may be debited while it counts on what was there."""
 
     functions: ClassVar[tuple[str, ...]] = (
         *Bookkeeper.functions,
-        changed(schema.BOOK_PAYMENT, (LOCK, LOCK_TWO), (BOOK, f"{THINK}{BOOK}")),
+        changed(
+            schema.BOOK_PAYMENT,
+            (DECLARED, f"{DECLARED}  others bigint;\n"),
+            (LOCK, f"{READ_OTHERS}{THINK}{LOCK_TWO}"),
+            (ALL_TOGETHER, THIS_AND_OTHERS),
+        ),
     )
 
 
