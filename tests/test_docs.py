@@ -30,10 +30,12 @@ def blocks(language):
 
 
 @pytest.mark.parametrize("page,match", blocks("python"))
-def test_python_runs(page, match):
+def test_python_runs(page, match, monkeypatch):
     """Also that a file which is shown is shown as it is; it has a test of its own then, and is only read here."""
     if match["note"] and match["note"].startswith("file: "):
-        assert match["text"] == (ROOT / match["note"].removeprefix("file: ")).read_text(), "run tests/refresh_docs.py"
+        shown = ROOT / match["note"].removeprefix("file: ")
+        assert match["text"] == shown.read_text(), "run tests/refresh_docs.py"
+        monkeypatch.syspath_prepend(shown.parent)  # what stands beside it may be imported
     exec(compile(match["text"], str(page), "exec"), {"__name__": "example"})
 
 
