@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from chaoskit.checkers.money import MONEY
 from chaoskit.checkers.money.books import open_books
@@ -45,6 +46,7 @@ def witness(history: History) -> dict[str, object]:
             for posting in books.ledger.postings
             if posting.key in keys
         ],
+        "credits": [asdict(credit) for credit in books.ledger.credits or () if credit.key in keys],
         "settled": {key: settled[key] for key in keys if key in settled},
     }
 

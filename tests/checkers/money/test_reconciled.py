@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from chaoskit.checkers.money import Reconciled
+from chaoskit.checkers.money.witness import witness
 from chaoskit.model.topology import Credit
 from chaoskit.model.verdict import Result
 
@@ -14,15 +15,15 @@ def interbank(story, bank):
     """A function that gives the findings of a run in which ada paid 100 to another bank, whose book has these credits."""
     bank.opening["clearing"] = 0
 
-    def judge(*credits_, unsent=(), booked=1):
+    def judge(*credits_, unsent=(), booked=1, check=Reconciled().check):
         story.operation(1, key="k1", legs=OUT)
         for _ in range(booked):
             bank.book("k1", OUT)
         whole = bank.ledger()
         accounts = tuple(replace(a, kind="clearing", lowest=None) if a.account == "clearing" else a for a in whole.accounts)
         ledger = replace(whole, accounts=accounts, credits=credits_, unsent=unsent)
-        (finding,) = Reconciled().check(bank.close(story, ledger))
-        return finding
+        (found,) = check(bank.close(story, ledger))
+        return found
 
     return judge
 
@@ -54,6 +55,12 @@ def test_fails_when_it_arrived_twice(interbank):
     assert finding.outcome is Result.FAILED
     assert finding.evidence == (f"{SAYS} left once and arrived twice",)
     assert finding.measures["arrived_too_much_amount"] == 100
+
+
+def test_what_the_other_bank_has_booked_bears_witness(interbank):
+    said = interbank(credit(), credit("k9"), credit(), check=lambda history: [witness(history)])
+    assert said["checker"] == "reconciled"
+    assert said["credits"] == [{"key": "k1", "account": "other-7", "amount": 100}] * 2
 
 
 def test_fails_when_it_arrived_and_is_not_in_this_banks_books(interbank):
