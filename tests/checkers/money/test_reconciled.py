@@ -15,15 +15,15 @@ def interbank(story, bank):
     """A function that gives the findings of a run in which ada paid 100 to another bank, whose book has these credits."""
     bank.opening["clearing"] = 0
 
-    def judge(*credits_, unsent=(), booked=1, check=Reconciled().check):
+    def judge(*credits_, unsent=(), booked=1, says=None):
         story.operation(1, key="k1", legs=OUT)
         for _ in range(booked):
             bank.book("k1", OUT)
         whole = bank.ledger()
         accounts = tuple(replace(a, kind="clearing", lowest=None) if a.account == "clearing" else a for a in whole.accounts)
         ledger = replace(whole, accounts=accounts, credits=credits_, unsent=unsent)
-        (found,) = check(bank.close(story, ledger))
-        return found
+        history = bank.close(story, ledger)
+        return says(history) if says else Reconciled().check(history)[0]
 
     return judge
 
@@ -58,7 +58,7 @@ def test_fails_when_it_arrived_twice(interbank):
 
 
 def test_what_the_other_bank_has_booked_bears_witness(interbank):
-    said = interbank(credit(), credit("k9"), credit(), check=lambda history: [witness(history)])
+    said = interbank(credit(), credit("k9"), credit(), says=witness)
     assert said["checker"] == "reconciled"
     assert said["credits"] == [{"key": "k1", "account": "other-7", "amount": 100}] * 2
 
