@@ -44,7 +44,7 @@ def ledger(events: Events) -> tuple[dict[str, Any], dict[Any, Any]]:
     ends, rows = {event["read"]: event for event in events["ledger"]}, defaultdict(list)
     for event in events["account"] + events["posting"]:
         rows[event.pop("read")].append(event)
-    need(ends[2].get("same_as_first") or rows[1] == rows[2], "the two reads of the ledger differ", code=2)
+    need("lacks" not in ends[1] and (ends[2].get("same_as_first") or rows[1] == rows[2]), "reads differ or lack evidence", code=2)
     accounts = {row["account"]: row for row in rows[1] if row["event"] == "account"}
     postings: dict[Any, Any] = defaultdict(list)
     for row in rows[1][len(accounts) :]:

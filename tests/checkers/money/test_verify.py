@@ -247,6 +247,12 @@ def test_a_run_with_wrong_money_has_a_witness_in_place_of_a_certificate(run, tmp
     assert done.stdout == f"no certificate, but a witness of what is wrong: {tmp_path / 'witness.json'}\n"
 
 
+def test_a_ledger_that_cannot_show_everything_is_not_followed(run):
+    events, certified = run
+    of(events, "ledger", read=1)["lacks"] = ["whether transactions are open"]
+    assert verdict(events, certified) == (2, "reads differ or lack evidence")
+
+
 def test_is_small_and_shares_no_code_with_what_it_verifies():
     text = SOURCE.read_text()
     assert len(text.splitlines()) <= 150
