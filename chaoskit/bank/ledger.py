@@ -49,7 +49,7 @@ SELECT encode(sha256(convert_to(
 T = TypeVar("T")
 
 
-class SqlLedger:
+class BankLedger:
     """The `Ledger` of the reference bank. *members* are the database's members by name; each call makes its own connection.
 
     What other banks have booked is read from the switch at *rail*; without it nobody asks them.

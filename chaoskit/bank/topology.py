@@ -52,10 +52,10 @@ def topology() -> Topology:
 
 def _ledger(address: Callable[[str, str], tuple[str, int]]) -> Ledger:
     # The database driver is loaded when money is read, not when a topology is looked at.
-    from chaoskit.bank.ledger import SqlLedger
+    from chaoskit.bank.ledger import BankLedger
 
     members = {member: address(member, POSTGRES) for member in ledger_db.NODES}
-    return SqlLedger(members, user=ledger_db.USER, name=ledger_db.DATABASE, rail=address("rail", HTTP))
+    return BankLedger(members, user=ledger_db.USER, name=ledger_db.DATABASE, rail=address("rail", HTTP))
 
 
 def _rail(place: Place) -> Command:

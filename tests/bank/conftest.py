@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from chaoskit.bank import customers as people
-from chaoskit.bank.ledger import SqlLedger
+from chaoskit.bank.ledger import BankLedger
 from chaoskit.bank.options import bank_options
 from chaoskit.bank.services import core, gateway, rail, serving
 
@@ -81,7 +81,7 @@ class Bank:
         self.urls = urls
         self.http = http
         rail = urlsplit(urls["rail"])
-        self.ledger = SqlLedger(
+        self.ledger = BankLedger(
             {"solo": (postgres.host, postgres.port)}, user=postgres.user, name=database, rail=(rail.hostname, rail.port)
         )
         self.people = people.customers(SEED, who=who)

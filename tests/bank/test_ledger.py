@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chaoskit.bank import customers
-from chaoskit.bank.ledger import SqlLedger
+from chaoskit.bank.ledger import BankLedger
 from chaoskit.model.errors import NotReady
 from chaoskit.model.topology import Credit
 
@@ -98,7 +98,7 @@ def test_a_member_that_does_not_answer_is_left_out_of_the_digests(bank):
     async def scenario():
         async with bank() as it:
             members = {"solo": (it.postgres.host, it.postgres.port), "gone": ("127.0.0.1", 1)}
-            ledger = SqlLedger(members, user=it.postgres.user, name=it.database)
+            ledger = BankLedger(members, user=it.postgres.user, name=it.database)
             assert (await asyncio.to_thread(ledger.digests, timeout_s=0.2)).keys() == {"solo"}
             # The primary is found behind a member that is away.
             assert (await asyncio.to_thread(ledger.read, timeout_s=5)).read_from == "solo"
@@ -107,7 +107,7 @@ def test_a_member_that_does_not_answer_is_left_out_of_the_digests(bank):
 
 
 def test_a_ledger_that_cannot_be_read_is_an_error_that_says_where():
-    ledger = SqlLedger({"gone": ("127.0.0.1", 1)}, user="postgres", name="bank")
+    ledger = BankLedger({"gone": ("127.0.0.1", 1)}, user="postgres", name="bank")
     with pytest.raises(NotReady, match=r"could not read the ledger within 0.1 s \(gone at 127.0.0.1:1\)"):
         ledger.read(timeout_s=0.1)
     with pytest.raises(NotReady, match="make digests"):
@@ -137,10 +137,10 @@ def test_a_switch_that_cannot_be_read_is_an_error_that_says_where(bank):
     async def scenario():
         async with bank() as it:
             where = {"solo": (it.postgres.host, it.postgres.port)}
-            ledger = SqlLedger(where, user=it.postgres.user, name=it.database, rail=("127.0.0.1", 1))
+            ledger = BankLedger(where, user=it.postgres.user, name=it.database, rail=("127.0.0.1", 1))
             with pytest.raises(NotReady, match=r"could not read what other banks have booked \(http://127.0.0.1:1/journal\)"):
                 await asyncio.to_thread(ledger.read, timeout_s=0.2)
-            alone = SqlLedger(where, user=it.postgres.user, name=it.database)
+            alone = BankLedger(where, user=it.postgres.user, name=it.database)
             assert (await asyncio.to_thread(alone.read, timeout_s=5)).credits is None
 
     asyncio.run(scenario())

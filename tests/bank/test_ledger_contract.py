@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from chaoskit.bank import schema
-from chaoskit.bank.ledger import ACCOUNTS, POSTINGS, SqlLedger
+from chaoskit.bank.ledger import ACCOUNTS, POSTINGS, BankLedger
 from chaoskit.bank.services.bookkeeper import Bookkeeper
-from chaoskit.ledgers import SqlLedger as QueriedLedger
+from chaoskit.ledgers import SqlLedger
 from chaoskit.model.errors import NotReady, UnreadableLedger
 from chaoskit.testing import LedgerContract
 
@@ -49,7 +49,7 @@ class TestBank(LedgerContract):
     @pytest.fixture
     def ledger(self, books):
         postgres, name = books
-        return SqlLedger({"solo": (postgres.host, postgres.port)}, user=postgres.user, name=name)
+        return BankLedger({"solo": (postgres.host, postgres.port)}, user=postgres.user, name=name)
 
 
 @pytest.mark.parametrize("fence", FENCES)
@@ -61,7 +61,7 @@ class TestBankByQueries(LedgerContract):
         def connect():
             return psycopg.connect(host=postgres.host, port=postgres.port, user=postgres.user, dbname=name)
 
-        return QueriedLedger(
+        return SqlLedger(
             connect,
             accounts=ACCOUNTS,
             postings=POSTINGS,
@@ -77,8 +77,8 @@ def test_both_read_the_same(books, pay):
     postgres, name = books
     pay("k1")
     where = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "dbname": name}
-    queried = QueriedLedger(lambda: psycopg.connect(**where), accounts=ACCOUNTS, postings=POSTINGS)
-    own = SqlLedger({"solo": (postgres.host, postgres.port)}, user=postgres.user, name=name)
+    queried = SqlLedger(lambda: psycopg.connect(**where), accounts=ACCOUNTS, postings=POSTINGS)
+    own = BankLedger({"solo": (postgres.host, postgres.port)}, user=postgres.user, name=name)
     one, other = own.read(timeout_s=5), queried.read(timeout_s=5)
     assert (one.accounts, one.postings) == (other.accounts, other.postings)
 
@@ -86,7 +86,7 @@ def test_both_read_the_same(books, pay):
 def test_the_fence_waits_for_a_payment_that_is_under_way(books):
     postgres, name = books
     where = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "dbname": name}
-    lock = QueriedLedger(
+    lock = SqlLedger(
         lambda: psycopg.connect(**where, options="-c lock_timeout=20ms"),
         postings=POSTINGS,
         fence="LOCK TABLE postings IN SHARE MODE",
@@ -107,6 +107,6 @@ def test_the_fence_waits_for_a_payment_that_is_under_way(books):
 def test_a_wrong_query_is_not_waited_for(books):
     postgres, name = books
     connect = {"host": postgres.host, "port": postgres.port, "user": postgres.user, "dbname": name}
-    ledger = QueriedLedger(lambda: psycopg.connect(**connect), postings="SELECT * FROM postins")
+    ledger = SqlLedger(lambda: psycopg.connect(**connect), postings="SELECT * FROM postins")
     with pytest.raises(UnreadableLedger, match='query postings: the database does not take it: relation "postins" does not exist'):
         ledger.read(timeout_s=60)
