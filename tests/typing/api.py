@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, assert_type
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from chaoskit.environments.containers import ContainerEnvironment
 from chaoskit.faults.kill import Kill
 from chaoskit.faults.latency import Latency
 from chaoskit.faults.partition import Partition
+from chaoskit.ledgers import SqlLedger, StatusLedger
 from chaoskit.model import units
 from chaoskit.model.errors import ChaoskitError, InvalidDocument
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
@@ -27,6 +30,7 @@ from chaoskit.model.history import History
 from chaoskit.model.journey import Habit, Visit
 from chaoskit.model.policy import Limits
 from chaoskit.model.protocols import Aim, Checker, Environment, Fault, LoadControl, Sign, Stage, Undo
+from chaoskit.model.topology import Currency, Evidence, Ledger, LedgerState
 from chaoskit.model.verdict import Finding, Result, Verdict
 from chaoskit.pytesting import environment_fixture, running
 from chaoskit.registry import Part, Registry
@@ -43,7 +47,7 @@ from chaoskit.strategies import (
     register_profile,
     schedules,
 )
-from chaoskit.testing import FakeEnvironment, injected
+from chaoskit.testing import FakeEnvironment, FakeLedger, LedgerContract, injected
 
 # A fault and a check of their own: found by shape.
 
@@ -231,3 +235,49 @@ class Shop(LiveMachine):
 def test_machine(chaos: Chaos) -> None:
     explore(Shop, settings=live)
     print(confirm(lambda: chaos.run(by_hand()), times=5))
+
+
+# Ledgers: of any database, of a service, and of one's own.
+
+
+def books_of(address: Callable[[str, str], tuple[str, int]]) -> Ledger:
+    host, port = address("payments-db", "5432")
+    return SqlLedger(
+        lambda: psycopg.connect(host=host, port=port),
+        accounts="SELECT iban AS account, balance FROM accounts",
+        copies={"archive": lambda: sqlite3.connect("archive.db")},
+        minor_digits=2,
+    )
+
+
+def word_of(address: Callable[[str, str], tuple[str, int]]) -> Ledger:
+    host, port = address("payments", "8080")
+    return StatusLedger(f"http://{host}:{port}/payments/{{key}}", field="state", words={"done": "applied"})
+
+
+class OwnLedger:
+    def settle(self, keys: tuple[str, ...], *, timeout_s: float) -> Mapping[str, str]:
+        return dict.fromkeys(keys, "tombstone") if timeout_s else {}
+
+    def open_transactions(self, *, timeout_s: float) -> int | None:
+        return None if timeout_s else 0
+
+    def read(self, keys: tuple[str, ...] = (), *, timeout_s: float) -> LedgerState:
+        lacks = frozenset(Evidence) - {Evidence.KEYS}
+        return LedgerState(read_from=f"{timeout_s}", accounts=(), postings=(), keys=dict.fromkeys(keys, "applied"), lacks=lacks)
+
+    def digests(self, *, timeout_s: float) -> Mapping[str, str]:
+        return {"one": f"{timeout_s}"}
+
+
+def declared(environment: ContainerEnvironment) -> None:
+    environment.books(books_of, currency=Currency(code="£", minor_digits=2))
+    environment.books(lambda _address: OwnLedger())
+    ledger: Ledger | None = environment.ledger()
+    assert ledger is not None
+
+
+class TestOwnLedger(LedgerContract):
+    @pytest.fixture
+    def ledger(self) -> Ledger:
+        return FakeLedger()
