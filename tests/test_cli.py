@@ -25,8 +25,9 @@ def test_version_loads_next_to_nothing():
 
 
 def test_every_shipped_experiment_is_valid(capsys):
-    assert main(["validate", *map(str, EXPERIMENTS.glob("*.chaos.yaml"))]) == 0
-    assert capsys.readouterr().out.count(": valid: ") == 3
+    documents = [str(path) for path in EXPERIMENTS.glob("*.chaos.yaml")]
+    assert main(["validate", *documents]) == 0
+    assert capsys.readouterr().out.count(": valid: ") == len(documents) >= 3
 
 
 def test_every_mistake_of_a_document_is_told_at_once(tmp_path, capsys):
