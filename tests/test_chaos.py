@@ -17,7 +17,7 @@ from chaoskit.faults.kill import Kill
 from chaoskit.faults.partition import Partition
 from chaoskit.machine import Machine
 from chaoskit.model import undo as ledger
-from chaoskit.model.errors import CannotInject, InvalidDocument, UsageError
+from chaoskit.model.errors import CannotInject, InvalidDocument, UnreadableLedger, UsageError
 from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
 from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Habit
@@ -376,6 +376,19 @@ def test_books_that_are_read_at_the_beginning_judge_every_run(new):
             chaos.run(experiment())
             _verdict, folder = chaos.verdicts[-1]
             assert '"event":"opening","balances":{},"found":true' in (folder / "history.jsonl").read_text()
+
+
+def test_books_that_cannot_be_read_at_the_beginning_let_nobody_in(new):
+    class Unreadable(FakeLedger):
+        def read(self, keys=(), *, timeout_s):
+            raise UnreadableLedger("query postings, column amount, row 1: NULL was given")
+
+    ledger = Unreadable()
+    environment = FakeEnvironment(replace(fake_topology(ledger=ledger), opening=None), ledger=ledger)
+    with new(environment) as chaos:
+        verdict = chaos.run(experiment())
+    assert (verdict.result, verdict.operations) == (Result.ERROR, {})
+    assert "UnreadableLedger: query postings, column amount, row 1: NULL was given" in verdict.problems
 
 
 def test_a_frozen_machine_lets_nothing_run(new, environment, machine):

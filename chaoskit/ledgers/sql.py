@@ -86,7 +86,9 @@ class SqlLedger:
             state = self._state(connection)
             said = self._said(connection)
             posted = set() if Evidence.POSTING_KEYS in state.lacks else state.applied_keys
-            silent = "tombstone" if self._close and not self._keys.text else "open"
+            # What was closed and is nowhere is barred, but only if it would be seen somewhere.
+            is_seen = Evidence.POSTING_KEYS not in state.lacks and not self._keys.text
+            silent = "tombstone" if self._close and is_seen else "open"
             found = {key: said.get(key, "applied" if key in posted else silent) for key in keys}
             return {key: word for key, word in found.items() if word != "open"}
 

@@ -14,7 +14,10 @@ from chaoskit.testing import LedgerContract
 
 NUMBERS = itertools.count(1)
 CLOSE = "INSERT INTO operation_keys (key, request_hash, status) VALUES (%s, '', 'tombstone') ON CONFLICT (key) DO NOTHING"
-FENCES = ("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bank-core'", "LOCK TABLE postings IN SHARE MODE")
+FENCES = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bank-core' AND xact_start IS NOT NULL",
+    "LOCK TABLE postings IN SHARE MODE",
+)
 
 
 @pytest.fixture

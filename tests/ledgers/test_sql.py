@@ -344,6 +344,11 @@ def test_a_statement_that_closes_something_else_closes_nothing(ledger):
     assert it.settle(("k3",), timeout_s=5) == {}
 
 
+def test_what_was_closed_and_can_be_seen_nowhere_may_have_been_applied_before(ledger):
+    it = ledger(postings='SELECT wallet AS account, cents AS amount, booking AS "transaction" FROM entries', close=CLOSE)
+    assert it.settle(("k1", "k3"), timeout_s=5) == {}
+
+
 def test_the_fence_is_a_number_or_a_statement_that_needs_everybody_to_be_done(ledger, path):
     assert ledger().open_transactions(timeout_s=5) is None
     assert ledger(fence="SELECT 2").open_transactions(timeout_s=5) == 2
