@@ -164,9 +164,7 @@ class ContainerEnvironment:
         self._specs[client, service] = LinkSpec(client=client, service=service, ports=ports)
         return f"{TOXIPROXY}:{self._ports[key]}"
 
-    def customers(
-        self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int], habits: tuple[Habit, ...] = ()
-    ) -> None:
+    def customers(self, journeys: str, *, names: tuple[str, ...], entry: tuple[str, int], habits: tuple[Habit, ...] = ()) -> None:
         """Declare who uses these containers, so that experiments and `Chaos.load` can let customers in.
 
         *journeys* is the reference `module:function` of a function `(options, seed)` that gives a journey
@@ -345,6 +343,10 @@ class ContainerEnvironment:
         """A service that can be killed, started, paused and squeezed. Raises `Unsupported`."""
         return self._roster.service(name)
 
+    def log_tail(self, service: str, *, most_bytes: int) -> str:
+        """The end of what a service has printed up to now, at most *most_bytes* of it; "" for nothing."""
+        return self._roster.service(service).log_tail(most_bytes=most_bytes)
+
     def links(self, one: str, other: str) -> tuple[ProxyLink, ...]:
         """Every link between two, whichever of them calls; () if there is none. Raises `Unsupported` for an unknown name."""
         return self._roster.links_between(one, other)
@@ -386,10 +388,6 @@ class ContainerEnvironment:
         facts = {"environment": self.name, **self._stack.facts()}
         for name, service in self._roster.services.items():
             facts[f"image {name}"] = str(service.container.attrs["Image"])
-    def log_tail(self, service: str, *, most_bytes: int) -> str:
-        """The end of what a service has printed up to now, at most *most_bytes* of it; "" for nothing."""
-        return self._roster.service(service).log_tail(most_bytes=most_bytes)
-
             facts[f"memory of {name}"] = service.memory()
         return facts
 
