@@ -26,8 +26,8 @@ class AnswerStable:
     """What a customer was told about a payment is in the ledger, and they are told the same whenever they ask with the same key.
 
     Proves: all ok answers under one key say the same (but for `served_by` and `warning`); no two payments with another effect were
-    accepted under one key; where an answer names an account, its version and its balance, and the ledger's posting with that key and
-    version is of that account, the balance is the same.
+    accepted under one key; where an answer names an account, its version and its balance, and the ledger's posting with that key
+    and version is of that account, the balance is the same.
     Sound because a key stands for one payment and its stored answer; only postings under the same key are compared with an answer.
     Cannot see: what a payment asked for besides its effect on accounts, nor whether anybody asked twice: how many keys were
     answered more than once is in the measures.
