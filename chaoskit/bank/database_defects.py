@@ -83,7 +83,7 @@ MIXED_READS = Defect(
     breaks="Each look at a balance goes to either node, as if both were one snapshot.",
     incident="Two readers on standbys disagreed about which of two transfers came first (Jepsen's report on RDS for PostgreSQL "
     "17.4).",
-    convicted_by="snapshot",
+    convicted_by="read-window",
     experiment="standby_away",
 )
 ASYNC_COMMIT = Defect(

@@ -99,10 +99,13 @@ def node_command(place: Place) -> Command:
     library = programs.parent / "lib"
     # The walreceiver of a relocated PostgreSQL otherwise loads an older libpq of the system, and never streams.
     variables = {"LD_LIBRARY_PATH": str(library)} if (library / "libpq.so.5").exists() else {}
+    argv = (place.program("patroni"), str(settings))
     if patches := _tier(place).patches(place.service):
-        # Python runs a module of this name at its start, wherever Patroni and its interpreter lie.
-        variables["PYTHONPATH"] = str(place.write("sitecustomize.py", patches).parent)
-    return Command(argv=(place.program("patroni"), str(settings)), variables=variables, unprivileged=True)
+        # Python runs a module of this name at its start; where Patroni itself is found must stay in the path.
+        folder = place.write("sitecustomize.py", patches).parent
+        start = place.write("start.sh", f'export PYTHONPATH="{folder}${{PYTHONPATH:+:$PYTHONPATH}}"\nexec "$@"\n')
+        argv = ("/bin/sh", str(start), *argv)
+    return Command(argv=argv, variables=variables, unprivileged=True)
 
 
 def node_settings(place: Place, programs: Path) -> Mapping[str, object]:

@@ -112,10 +112,21 @@ def test_every_row_is_a_defect_and_changes_the_tier():
 @pytest.mark.parametrize("defect", [None, *TIERS])
 def test_only_a_defect_of_the_manager_puts_anything_before_patroni(tmp_path, defect):
     options = {"defect": defect} if defect else {}
-    variables = node_command(PaperPlace(service="ledger-db-1", directory=tmp_path, options=options)).variables
+    argv = node_command(PaperPlace(service="ledger-db-1", directory=tmp_path, options=options)).argv
     patches = TIERS[defect].patches("ledger-db-1") if defect else ""
-    assert variables.get("PYTHONPATH") == (str(tmp_path) if patches else None)
+    before = ("/bin/sh", str(tmp_path / "start.sh")) if patches else ()
+    assert argv == (*before, "/programs/bin/patroni", str(tmp_path / "patroni.json"))
     assert not patches or (tmp_path / "sitecustomize.py").read_text() == patches
+
+
+@pytest.mark.parametrize("path,expected", [(None, "{0}"), ("/opt/patroni", "{0}:/opt/patroni")])
+def test_what_is_put_before_patroni_leaves_patroni_where_it_is_found(tmp_path, path, expected):
+    argv = node_command(PaperPlace(service="ledger-db-1", directory=tmp_path, options={"defect": "stale-promotion"})).argv
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | ({"PYTHONPATH": path} if path else {})
+    done = subprocess.run(
+        [*argv[:2], "printenv", "PYTHONPATH"], env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == expected.format(tmp_path)
 
 
 @pytest.mark.parametrize("defect", [name for name, tier in TIERS.items() if tier.patches("ledger-db-1")])
