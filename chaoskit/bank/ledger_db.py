@@ -99,7 +99,7 @@ def node_command(place: Place) -> Command:
     library = programs.parent / "lib"
     # The walreceiver of a relocated PostgreSQL otherwise loads an older libpq of the system, and never streams.
     variables = {"LD_LIBRARY_PATH": str(library)} if (library / "libpq.so.5").exists() else {}
-    argv = (place.program("patroni"), str(settings))
+    argv: tuple[str, ...] = (place.program("patroni"), str(settings))
     if patches := _tier(place).patches(place.service):
         # Python runs a module of this name at its start; where Patroni itself is found must stay in the path.
         folder = place.write("sitecustomize.py", patches).parent
