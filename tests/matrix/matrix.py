@@ -31,7 +31,7 @@ from chaoskit.model.verdict import Result  # noqa: E402
 from chaoskit.registry import Registry  # noqa: E402
 from chaoskit.wiring import judge_again  # noqa: E402
 
-ORDER = (results.SOUND, results.HITS_NOTHING, *DEFECTS)
+ORDER = {results.SOUND: "", results.HITS_NOTHING: "", **{name: defect.experiment for name, defect in DEFECTS.items()}}
 TITLES = {defect.name: defect.title for defect in DEFECTS.values()}
 DOCUMENT = re.compile(r"(\w+)\.chaos\.yaml")
 

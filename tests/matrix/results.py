@@ -70,11 +70,14 @@ def read(path: Path = RESULTS) -> tuple[Row, ...]:
     )
 
 
-def merged(old: Iterable[Row], new: Iterable[Row], *, order: Iterable[str]) -> tuple[Row, ...]:
-    """*new* in place of the *old* rows of the same name, in the *order* of defects; rows of defects that are gone are dropped."""
+def merged(old: Iterable[Row], new: Iterable[Row], *, order: Mapping[str, str]) -> tuple[Row, ...]:
+    """*new* in place of the *old* rows of the same name. *order* has the experiment of each defect, "" for any, in their order.
+
+    Rows of defects that are gone are dropped, and those in an experiment that is no longer the defect's.
+    """
     rows = {row.name: row for row in (*old, *new)}
     places = {defect: place for place, defect in enumerate(order)}
-    known = [row for row in rows.values() if row.defect in places]
+    known = [row for row in rows.values() if order.get(row.defect) in ("", row.experiment)]
     return tuple(sorted(known, key=lambda row: (places[row.defect], row.experiment)))
 
 

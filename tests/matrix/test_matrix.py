@@ -63,8 +63,12 @@ def test_every_recorded_run_ended_as_it_must(results):
     assert [row.name for row in rows if not row.is_as_expected()] == []
     assert all(len(row.seen) >= 2 for row in rows)
     assert all(DEFECTS[row.defect].experiment == row.experiment for row in rows if row.defect in DEFECTS)
-    sound = {row.experiment for row in rows if row.defect == results.SOUND}
-    assert {defect.experiment for defect in DEFECTS.values()} <= sound
+    sound = {row.experiment: {run.seed for run in row.seen} for row in rows if row.defect == results.SOUND}
+    unlike = {
+        row.name for row in rows if not {run.seed for run in row.seen} <= sound.get(row.experiment, {run.seed for run in row.seen})
+    }
+    assert unlike == set(), "the sound bank did not run with the same seeds"
+    assert {defect.experiment for defect in DEFECTS.values()} <= set(sound)
     assert any(row.defect == results.HITS_NOTHING for row in rows)
 
 
@@ -91,7 +95,9 @@ def test_the_sound_bank_may_only_pass_and_a_fault_that_hits_nothing_may_not(resu
 
 def test_a_new_row_takes_the_place_of_the_old_one_and_a_defect_that_is_gone_has_none(results):
     old = [row(results, "no-takeover"), row(results, at="2026-11-24 12:00 UTC"), replace(row(results), defect="long-gone")]
-    rows = results.merged(old, [row(results)], order=[results.SOUND, *DEFECTS])
+    old.append(replace(row(results), experiment="where_it_was_before"))
+    order = {name: defect.experiment for name, defect in reversed(DEFECTS.items())}
+    rows = results.merged(old, [row(results)], order=order)[::-1]
     assert [(r.defect, r.at) for r in rows] == [
         ("async-replication", "2026-11-25 12:00 UTC"),
         ("no-takeover", "2026-11-25 12:00 UTC"),
