@@ -27,6 +27,7 @@ CASH_WITHOUT_DEBIT = Defect(
     breaks="Cash machines take no answer for a yes: they pay out, and ask for no reversal.",
     incident="Bank DKI, May to August 2019: withdrawals at another network's machines did not lower the account's balance.",
     convicted_by="cash",
+    experiment="network_partition",
 )
 REVOKED_SESSION = Defect(
     name="revoked-session",
