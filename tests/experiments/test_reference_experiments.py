@@ -74,7 +74,7 @@ def test_passes_on_the_bank_as_it_is(chaoskit, name, place):
         ("primary_isolated", "split-brain", {"ack-durable"}),
         ("interbank", "lost-outbox", {"reconciled"}),
         ("empty_accounts", "write-skew", {"no-overdraft"}),
-        ("database_failover", "cash-without-debit", {"cash"}),
+        ("network_partition", "cash-without-debit", {"cash"}),
         ("ended_sessions", "revoked-session", {"login"}),
     ],
 )
