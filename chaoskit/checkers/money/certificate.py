@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chaoskit.checkers.money.books import Books, open_books
+from chaoskit.checkers.money.books import Books, is_long, open_books
 from chaoskit.checkers.money.orders import Look, of_all
 from chaoskit.checkers.money.serial import Contradiction
 from chaoskit.checkers.money.timeline import Effect, timeline
@@ -23,9 +23,32 @@ def certificate(history: History) -> dict[str, object]:
     `order` has `["payment", transaction, key]` and `["look", operation, attempt, {account: version}]`, in the order found.
     `unknown` says for each key without a definite answer how it was `settled` and whether it is `in_ledger`.
     `unplaced` are looks `[operation, attempt]` that have no sure place in the order: it proves nothing about looks then.
-    Pure, and the same for the same history. Raises `NotExercised` when there is no such order, or the ledger is not final: ask only
-    for a history whose money checks passed. O(n log n).
+    Pure. Of several orders, another one may be found for a long history where numpy is installed. Raises `NotExercised` when there
+    is no such order, or the ledger is not final: ask only for a history whose money checks passed. O(n log n).
     """
+    order, unknown, unplaced = _quickly(history) or _certified(history)
+    return {
+        "certificate": FORMAT,
+        "run": str(history.run.get("run", "")),
+        "order": order,
+        "unknown": unknown,
+        "unplaced": unplaced,
+    }
+
+
+_Parts = tuple[list[list[object]], Mapping[str, object], list[list[int]]]
+"""The order, the unknown keys, and the looks that have no place."""
+
+
+def _quickly(history: History) -> _Parts | None:
+    if not is_long(history):
+        return None
+    from chaoskit.checkers.money.fast import certified
+
+    return certified(history)
+
+
+def _certified(history: History) -> _Parts:
     books = open_books(history)
     if history.earlier:
         raise NotExercised("the ledger holds payments from before the run, which nobody can be asked about")
@@ -36,13 +59,7 @@ def certificate(history: History) -> dict[str, object]:
     items = (lineup.items[item] for item in lineup.found.items)
     placed = {_of(item) for item in lineup.items if not isinstance(item, Effect)}
     looks = dict.fromkeys((sight.operation.number, sight.attempt.number) for sight in line.sights)
-    return {
-        "certificate": FORMAT,
-        "run": str(history.run.get("run", "")),
-        "order": [_row(item) for item in items],
-        "unknown": _unknown(books),
-        "unplaced": [list(look) for look in looks if look not in placed],
-    }
+    return [_row(item) for item in items], _unknown(books), [list(look) for look in looks if look not in placed]
 
 
 def _row(item: Effect | Look) -> list[object]:

@@ -1,8 +1,37 @@
 """The way back from a history to the lines that a run would have left, for who reads lines."""
 
+from dataclasses import replace
+
 import pytest
 
+from chaoskit.checkers.money import MONEY
+from chaoskit.checkers.money.fast import passing
+from chaoskit.checkers.wording import proves_nothing
+from chaoskit.model.errors import NotAsked
 from chaoskit.model.history import ledger_events
+
+
+@pytest.fixture(scope="session")
+def quickly():
+    return _quickly
+
+
+def _quickly(history):
+    """Which checks the arrays pass, by name. Each of them, and what they say of it, is as the check itself has it."""
+    passed = []
+    for check in MONEY:
+        (said,) = check.check(replace(history))
+        finding = _found(check, replace(history))
+        assert finding in (None, said)
+        passed += [check.name] if finding and not finding.is_absent else []
+    return passed
+
+
+def _found(check, history):
+    try:
+        return passing(check.name, history, check._judge)
+    except NotAsked as reason:
+        return replace(proves_nothing(check.name, str(reason), safety=True), is_absent=True)
 
 
 @pytest.fixture

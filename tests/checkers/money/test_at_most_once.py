@@ -11,7 +11,7 @@ def test_passes_when_each_payment_happened_once(story, bank):
     bank.book("k2", PAY)
     (finding,) = AtMostOnce().check(bank.close(story))
     assert finding.outcome is Result.PASSED
-    assert finding.measures == {"repeated_operations": 0, "repeated_amount": 0, "retried_operations": 1}
+    assert finding.measures == {"repeated_operations": 0, "repeated_amount": 0, "operations_in_ledger": 2, "retried_operations": 1}
 
 
 def test_fails_when_a_retry_moved_the_money_again(story, bank):
@@ -24,7 +24,7 @@ def test_fails_when_a_retry_moved_the_money_again(story, bank):
             outcome=Result.FAILED,
             summary="1 operation happened more than once and moved 200 too much",
             evidence=("100 from ada to ben (transfer, key k1, answered 0.0 s into the load) was wanted once and happened 3 times",),
-            measures={"repeated_operations": 1, "repeated_amount": 200, "retried_operations": 1},
+            measures={"repeated_operations": 1, "repeated_amount": 200, "operations_in_ledger": 1, "retried_operations": 1},
             safety=True,
         ),
     )

@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import sys
 from dataclasses import dataclass, field, replace
 
 import pytest
 
 from chaoskit.checkers.money import MONEY, verify
+from chaoskit.checkers.money.books import LONG
 from chaoskit.checkers.money.certificate import certificate
+from chaoskit.checkers.money.fast import certified
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import Attempt, FinalReads, History, LoadCounts, Operation, Outcome
 from chaoskit.model.topology import AccountState, LedgerState, Posting
@@ -462,6 +465,82 @@ def test_wrong_books_are_convicted_by_the_right_check(spoil, seeds):
     """The first check in order of cause names the cause; later ones may fail for the same reason."""
     convicted = {seed: failed(spoil(day(seed)))[:1] for seed in seeds}
     assert convicted == {seed: [KINDS[spoil]] for seed in seeds}
+
+
+LOOKED_AT = {"observed-stays", "read-window", "snapshot"}
+
+
+def test_arrays_prove_all_of_right_books(quickly):
+    """Looks that name no version are left to the checks."""
+    asked = {"cash", "reconciled"}.symmetric_difference(check.name for check in MONEY)
+    assert {frozenset(quickly(named(seed).history())) for seed in range(40)} == {frozenset(asked)}
+    assert {frozenset(quickly(day(seed).history())) for seed in range(40)} == {frozenset(asked - LOOKED_AT)}
+
+
+@pytest.mark.parametrize("spoil", KINDS, ids=lambda spoil: spoil.__name__)
+def test_arrays_never_pass_what_the_right_check_convicts(spoil, quickly):
+    for seed in range(20):
+        passed = quickly(spoil(named(seed)))
+        assert KINDS[spoil] not in passed
+        assert passed  # what is wrong in one way is not unfit as a whole
+
+
+def steps(order) -> list[str]:
+    return sorted(json.dumps(row, sort_keys=True) for row in order)
+
+
+def test_certificates_of_arrays_can_be_followed(events_of):
+    for seed in range(30):
+        history = named(seed).history()
+        order, unknown, unplaced = certified(history)
+        whole = certificate(history)
+        assert unknown == whole["unknown"]
+        assert unplaced == whole["unplaced"]
+        assert steps(order) == steps(whole["order"])
+        assert verdict(events_of(history), {**whole, "order": order}) == 0
+
+
+@pytest.mark.parametrize("spoil", KINDS, ids=lambda spoil: spoil.__name__)
+def test_certificates_of_arrays_do_not_hide_what_is_wrong(spoil, events_of):
+    for seed in range(5):
+        spoilt = spoil(named(seed))
+        found = certified(spoilt)
+        if found is not None:
+            order, unknown, unplaced = found
+            parts = {"certificate": 1, "run": "", "order": order, "unknown": unknown, "unplaced": unplaced}
+            assert verdict(events_of(spoilt), parts) != 0
+
+
+@pytest.fixture(scope="module")
+def long_day():
+    played = Day(dice=random.Random(1))
+    played.play(LONG, named=1.0)
+    return played
+
+
+def without_numpy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numpy", None)
+
+
+def test_a_long_history_is_judged_the_same_with_numpy_and_without(long_day, events_of, monkeypatch):
+    history = long_day.history()
+    quick = [finding for check in MONEY for finding in check.check(history)]
+    assert "columns" in history.memo
+    assert "books" not in history.memo
+    assert verdict(events_of(history), certificate(history)) == 0
+    without_numpy(monkeypatch)
+    plain = replace(history)
+    assert [finding for check in MONEY for finding in check.check(plain)] == quick
+    assert "columns" not in plain.memo
+    assert verdict(events_of(plain), certificate(plain)) == 0
+
+
+def test_a_violation_in_a_long_history_is_told_the_same_with_numpy_and_without(long_day, monkeypatch):
+    history = double(long_day)
+    quick = [finding for check in MONEY for finding in check.check(history)]
+    assert failed(history)[0] == "at-most-once"
+    without_numpy(monkeypatch)
+    assert [finding for check in MONEY for finding in check.check(replace(history))] == quick
 
 
 def verdict(events, certified) -> int:

@@ -195,6 +195,17 @@ def test_all_three_together_are_what_a_search_through_all_orders_says(drawn):
 
 
 @settings(max_examples=400, deadline=None)
+@given(histories(most=6, named=True, several=True))
+def test_arrays_find_an_order_whenever_a_search_does(quickly, drawn):
+    history, effects, looks = drawn
+    if effects:
+        passed = quickly(history)
+        assert ("order" in passed) is has_order(effects, [])
+        if looks:
+            assert ("snapshot" in passed) is has_order(effects, looks)
+
+
+@settings(max_examples=400, deadline=None)
 @given(histories(most=6, named=False, several=True))
 def test_looks_without_versions_are_never_accused_where_a_search_finds_an_order(drawn):
     history, effects, looks = drawn
