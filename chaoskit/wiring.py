@@ -222,18 +222,16 @@ def report(verdict: Verdict, folder: RunFolder) -> None:
 
     folder.write_junit(junit_xml(verdict, slug=folder.slug, folder=str(folder.path)))
     on_money = {finding.outcome for finding in verdict.findings if finding.safety}
-    if on_money == {Result.PASSED}:
-        from chaoskit.checkers.money.certificate import certificate
-
-        name, evidence = "certificate.json", certificate
-    elif Result.FAILED in on_money:
+    violation = next((one for one in verdict.findings if one.safety and one.outcome is Result.FAILED and one.evidence), None)
+    if violation is not None:
         from chaoskit.checkers.money.witness import witness
 
-        name, evidence = "witness.json", witness
-    else:
-        return
-    with contextlib.suppress(NotExercised):  # single checks of money may pass or fail where the whole cannot be told
-        folder.write_evidence(name, evidence(folder.read_history()))
+        folder.write_evidence("witness.json", witness(folder.read_history(), violation))
+    elif on_money == {Result.PASSED}:
+        from chaoskit.checkers.money.certificate import certificate
+
+        with contextlib.suppress(NotExercised):  # single checks of money may pass where the whole cannot be told
+            folder.write_evidence("certificate.json", certificate(folder.read_history()))
 
 
 def without_secrets_in_logs(folder: RunFolder, registry: Registry) -> str:

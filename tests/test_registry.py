@@ -69,8 +69,8 @@ def test_the_default_place_is_processes():
 
 def test_experiments_are_found_by_name():
     found = wiring.experiments()
-    three_about_the_standby = {"standby_away", "primary_restart", "primary_isolated"}
-    assert {"database_failover", "network_partition", "server_saturation"} | three_about_the_standby <= set(found)
+    about_the_standby = {"standby_away", "primary_restart", "primary_isolated", "ended_sessions"}
+    assert {"database_failover", "network_partition", "server_saturation"} | about_the_standby <= set(found)
     assert all(path.is_file() for path in found.values())
 
 

@@ -36,6 +36,7 @@ REVOKED_SESSION = Defect(
     incident="Acknowledged writes were gone after a takeover by a copy that was behind (sorintlab/stolon#783); here they had ended "
     "sessions.",
     convicted_by="login",
+    experiment="ended_sessions",
 )
 UNBOUNDED_QUEUE = Defect(
     name="unbounded-queue",

@@ -104,22 +104,27 @@ def _tries(known: Sequence[Operation], *, secret: str) -> Iterator[tuple[Operati
             yield from ((operation, attempt) for attempt in operation.attempts)
 
 
-def _after_the_end(known: Sequence[Operation]) -> tuple[Mapping[str, int], Sequence[tuple[Operation, Attempt]]]:
-    """When the end of each session was confirmed, and every call with it that began later."""
-    ended: dict[str, int] = {}
+def _after_the_end(known: Sequence[Operation]) -> tuple[Mapping[str, Operation], Sequence[tuple[Operation, Attempt]]]:
+    """By session, the operation by which its end was confirmed first, and every call with it that began later."""
+    ended: dict[str, Operation] = {}
     for operation in known:
-        answer = operation.answer
-        if operation.credentials is not None and operation.credentials.ends and answer is not None:
+        if operation.credentials is not None and operation.credentials.ends and operation.answer is not None:
             name = operation.credentials.session
-            ended[name] = min(ended.get(name, NEVER_NS), _end_ns(answer))
+            if name not in ended or _told_ns(operation) < _told_ns(ended[name]):
+                ended[name] = operation
     late = [
         (operation, attempt)
         for operation in known
-        if operation.credentials is not None and operation.credentials.session and not operation.credentials.ends
+        if operation.credentials is not None and operation.credentials.session in ended and not operation.credentials.ends
         for attempt in operation.attempts
-        if attempt.start_ns > ended.get(operation.credentials.session, NEVER_NS)
+        if attempt.start_ns > _told_ns(ended[operation.credentials.session])
     ]
     return ended, late
+
+
+def _told_ns(operation: Operation) -> int:
+    """When the end was confirmed."""
+    return NEVER_NS if operation.end_ns is None else operation.end_ns
 
 
 def _is_refused(attempt: Attempt) -> bool:
@@ -150,5 +155,5 @@ def _who(history: History, operation: Operation, attempt: Attempt) -> str:
     return f"{who} ({operation.journey}, operation {operation.number}, answered at {history.seconds(_end_ns(attempt)):.1f} s)"
 
 
-def _ended(history: History, at_ns: int) -> str:
-    return f"whose end had been confirmed at {history.seconds(at_ns):.1f} s"
+def _ended(history: History, operation: Operation) -> str:
+    return f"whose end had been confirmed at {history.seconds(_told_ns(operation)):.1f} s (operation {operation.number})"

@@ -71,7 +71,7 @@ def test_fails_when_an_ended_session_was_accepted(door):
     finding = door.check()
     assert finding.outcome is Result.FAILED
     assert finding.evidence == (
-        "ada (login, operation 2, answered at 1.0 s) was let in by session s1, whose end had been confirmed at 0.0 s",
+        "ada (login, operation 2, answered at 1.0 s) was let in by session s1, whose end had been confirmed at 0.0 s (operation 1)",
     )
     assert finding.measures["ended_sessions_accepted"] == 1
 

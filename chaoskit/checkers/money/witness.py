@@ -1,4 +1,4 @@
-"""The records behind the first violation about money, so that a person sees what happened to whom without searching a history."""
+"""The records behind the first violation about money or logins, so that a person sees what happened without searching a history."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from chaoskit.checkers.money import MONEY
 from chaoskit.checkers.money.books import open_books
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import Attempt, History, Operation
+from chaoskit.model.topology import Credit, Posting
 from chaoskit.model.verdict import Finding, Result
 
 
-def witness(history: History) -> dict[str, object]:
-    """What the first sentence of the first violated money check is about: its operations with all attempts, and their postings.
+def witness(history: History, violation: Finding | None = None) -> dict[str, object]:
+    """What the first sentence of *violation* is about: its operations with all attempts, and their postings.
 
-    `says` is that sentence. `operations` are those that it names, and all that were sent under the keys that it names; `postings`
-    are what the ledger has under these keys: where that is nothing, the missing entry is the witness. `settled` says how the keys
-    were settled at the end. Times are seconds into the load. Pure. Raises `NotExercised` when no money check is violated.
+    Without one it is that of the first violated money check. `says` is that sentence. `operations` are those that it names, all
+    that were sent under the keys that it names, and their reversals; `postings` and `dispensed` are what the ledger and cash
+    machines have under these keys: where that is nothing, the missing entry is the witness. `settled` says how the keys were
+    settled at the end. Times are seconds into the load. Pure. Raises `NotExercised` when no money check is violated.
     """
-    finding = _first(history)
-    books = open_books(history, needs=frozenset())
+    finding = violation or _first(history)
+    postings = _postings(history)
     says = finding.evidence[0]
-    known = books.asked.keys() | {posting.key for posting in books.ledger.postings}
+    known = {operation.key for operation in history.operations if operation.key} | {posting.key for posting in postings}
     keys = [key for key in _named(says, r"""key ['"]?(\S+?)['"]?[,);: ]""") if key in known]
+    keys += [operation.key for operation in history.operations if operation.reverses in keys and operation.reverses]
     numbers = {int(number) for number in _named(says, r"operation (\d+)\b")}
     operations = [o for o in history.operations if o.number in numbers or (o.key and o.key in keys)]
     settled = history.final.settled if history.final else {}
@@ -43,12 +46,33 @@ def witness(history: History) -> dict[str, object]:
                 "amount": posting.amount,
                 "balance_after": posting.balance_after,
             }
-            for posting in books.ledger.postings
+            for posting in postings
             if posting.key in keys
         ],
-        "credits": [asdict(credit) for credit in books.ledger.credits or () if credit.key in keys],
+        "credits": [asdict(credit) for credit in _credits(history) if credit.key in keys],
+        "dispensed": [
+            {"operation": notes.operation, "key": notes.key, "amount": notes.amount, "at_s": round(history.seconds(notes.at_ns), 6)}
+            for notes in history.dispensed
+            if notes.key in keys
+        ],
         "settled": {key: settled[key] for key in keys if key in settled},
     }
+
+
+def _postings(history: History) -> tuple[Posting, ...]:
+    """The ledger's; () where there is none, or none that can be read: then nothing was said of it either."""
+    try:
+        return open_books(history, needs=frozenset()).ledger.postings
+    except NotExercised:
+        return ()
+
+
+def _credits(history: History) -> tuple[Credit, ...]:
+    """What other banks have booked; () where nobody asked them."""
+    try:
+        return open_books(history, needs=frozenset()).ledger.credits or ()
+    except NotExercised:
+        return ()
 
 
 def _first(history: History) -> Finding:
@@ -70,6 +94,8 @@ def _operation(history: History, operation: Operation) -> Mapping[str, object]:
         "intent": operation.intent,
         "key": operation.key,
         "legs": dict(operation.legs),
+        "reverses": operation.reverses,
+        "credentials": None if operation.credentials is None else asdict(operation.credentials),
         "outcome": operation.outcome.value,
         "attempts": [_attempt(history, attempt) for attempt in operation.attempts],
     }

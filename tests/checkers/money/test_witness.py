@@ -1,11 +1,14 @@
 """What a person is shown of a violation: the records, few of them, and what is missing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from chaoskit.checkers.login import Login
 from chaoskit.checkers.money.witness import witness
 from chaoskit.model.errors import NotExercised
+from chaoskit.model.history import Credentials, Dispensed
 
 PAY = {"ada": -100, "ben": 100}
 
@@ -32,6 +35,39 @@ def test_a_lost_payment_comes_with_its_acknowledgement_and_no_posting(story, ban
         "served_by": "one",
         "result": {"balance": 800},
     }
+
+
+def test_cash_without_a_debit_comes_with_the_machines_journal_and_the_reversal(story, bank):
+    bank.opening["vault"] = 0
+    for key, legs, reverses in (("k1", {"ada": -100, "vault": 100}, ""), ("k1-back", {"ada": 100, "vault": -100}, "k1")):
+        story.operation(1, key=key, intent=key, legs=legs)
+        story.operations[-1] = replace(story.operations[-1], reverses=reverses)
+        bank.book(key, legs)
+    ledger = bank.ledger()
+    ledger = replace(
+        ledger,
+        accounts=tuple(replace(one, kind="vault" if one.account == "vault" else one.kind, lowest=None) for one in ledger.accounts),
+    )
+    notes = Dispensed(operation=1, key="k1", amount=100, at_ns=story.operations[0].end_ns)
+    found = witness(bank.close(story, ledger, dispensed=(notes,)))
+    assert (found["checker"], [o["operation"] for o in found["operations"]]) == ("cash", [1, 2])
+    assert found["operations"][1]["reverses"] == "k1"
+    assert found["dispensed"] == [{"operation": 1, "key": "k1", "amount": 100, "at_s": 0.01}]
+    assert [p["key"] for p in found["postings"]] == ["k1", "k1", "k1-back", "k1-back"]
+
+
+def test_a_violation_that_is_not_about_money_names_its_operations_too(story):
+    for at, credentials in (
+        (1, Credentials(customer="ada", session="s1", ends=True)),
+        (2, Credentials(customer="ada", session="s1")),
+    ):
+        story.operation(at, journey="login")
+        story.operations[-1] = replace(story.operations[-1], credentials=credentials)
+    history = story.history()
+    (violation,) = Login().check(history)
+    found = witness(history, violation)
+    assert (found["checker"], found["postings"]) == ("login", [])
+    assert [one["credentials"]["ends"] for one in found["operations"]] == [True, False]
 
 
 def test_a_payment_that_happened_twice_comes_with_both_transactions(story, bank):
