@@ -58,6 +58,22 @@ def test_reads_every_part_of_a_document(read, valid):
     assert read(valid.replace("production: false", "production: true")).production is True
 
 
+MINIMAL = """\
+chaoskit: 1
+title: Only transfers
+environment: bank
+load: {arrivals_per_s: 10, duration: 10s, mix: {transfer: 1}}
+expect: [money, read-window]
+"""
+
+
+def test_money_asks_for_what_the_load_has_and_a_check_named_by_itself_asks_for_more():
+    expect = read_text(MINIMAL, registry=Registry(), file="minimal.chaos.yaml").expect
+    looks = [check for check in expect if check.name == "read-window"]
+    assert [check.if_any for check in looks] == [True, False]
+    assert next(check for check in expect if check.name == "cash").if_any
+
+
 def test_money_is_every_money_check_and_exercised_is_always_expected(read, valid):
     assert [check.name for check in read(valid).expect] == ["back", *MONEY, "exercised"]
 
@@ -116,7 +132,9 @@ MISTAKES = {
     "misspelt key of the load": (
         "  profile: rush",
         "  profil: rush",
-        ["11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile, warned). Did you mean 'profile'?"],
+        [
+            "11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile, warned). Did you mean 'profile'?"
+        ],
     ),
     "misspelt key of a fault": (
         "service: store.primary",

@@ -71,6 +71,26 @@ class Says:
         return (Finding(checker=self.checker, outcome=self.outcome, summary="so", safety=self.safety),)
 
 
+@dataclass(frozen=True)
+class Absent:
+    """Has nothing to judge; `is_absent` says that nobody minds."""
+
+    name: str
+    is_absent: bool
+
+    def check(self, history):
+        return (Finding(checker=self.name, outcome=Result.INCONCLUSIVE, summary="nobody did", is_absent=self.is_absent),)
+
+
+def test_what_was_to_be_judged_if_there_was_any_is_named_as_not_shown_and_weighs_nothing():
+    checks = (FixedChecker(), Absent("one", is_absent=True), Absent("two", is_absent=True))
+    verdict = judge(experiment(*checks), HISTORY, seed=1, reproduce="")
+    assert (verdict.result, [finding.checker for finding in verdict.findings]) == (Result.PASSED, [FixedChecker.name])
+    assert verdict.not_shown[0] == "one, two: nobody did"
+    assert result(HISTORY, FixedChecker(), Absent("one", is_absent=False)) is Result.INCONCLUSIVE
+    assert result(HISTORY, Absent("one", is_absent=True)) is Result.INCONCLUSIVE, "nothing was shown at all"
+
+
 def test_what_may_follow_from_an_earlier_violation_about_money_says_so():
     expect = (
         Says(checker="takeover", safety=False),

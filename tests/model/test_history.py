@@ -6,6 +6,8 @@ import pytest
 
 from chaoskit.model.history import (
     Attempt,
+    Credentials,
+    Dispensed,
     EarlyRead,
     FaultRecord,
     FinalReads,
@@ -289,3 +291,20 @@ def test_an_early_reading_of_the_ledger_stands_beside_the_final_ones():
     assert history.final == HISTORY.final
     history = read_history(lines([*EVENTS, {"event": "not-read-early", "error": "no primary", "at_ns": 77}]))
     assert history.early == EarlyRead(begun_ns=77, error="no primary")
+
+
+def test_what_machines_paid_out_what_is_taken_back_and_who_asked_by_what_are_read():
+    notes = {"event": "dispensed", "operation": 1, "key": "k", "amount": 5, "at_ns": 7}
+    invoked = {"event": "invoked", "attempt": 1, "journey": "withdraw", "due_ns": 1, "start_ns": 1}
+    back = {**invoked, "operation": 1, "key": "back", "reverses": "k"}
+    login = {**invoked, "operation": 2, "credentials": {"customer": "ada", "secret": "wrong"}}
+    logout = {**invoked, "operation": 3, "credentials": {"session": "s1", "ends": True}}
+    history = read_history(lines([notes, back, login, logout]))
+    assert history.dispensed == (Dispensed(operation=1, key="k", amount=5, at_ns=7),)
+    assert [operation.reverses for operation in history.operations] == ["k", "", ""]
+    assert [operation.credentials for operation in history.operations] == [
+        None,
+        Credentials(customer="ada", secret="wrong"),
+        Credentials(session="s1", ends=True),
+    ]
+    assert read_history(lines([{**login, "credentials": "ada"}])).torn_lines == 1

@@ -68,7 +68,7 @@ class Cash:
                 *(_kept(books, one) for one in sorted(kept, key=_apart, reverse=True)),
                 *(_late(books, one) for one in late),
             ],
-            failed=f"cash of {books.money(given)} without a debit, debits of {books.money(taken)} without cash,"
+            failed=f"{books.money(given)} paid out or given back without a debit, {books.money(taken)} debited without cash,"
             f" {counted(len(late), 'debit')} given back later than {self.within_s:g} s",
             passed=f"{counted(sum(one.paid > 0 for one in withdrawals), 'withdrawal')} paid out and debited once,"
             f" {counted(sum(one.is_given_back for one in withdrawals), 'debit')} without cash given back",
@@ -153,6 +153,9 @@ def _booked_by_key(books: Books, vaults: set[str]) -> Mapping[str, int]:
 
 
 def _unpaid(books: Books, one: _Withdrawal) -> str:
+    if one.booked < 0:
+        paid = f"was paid out with {books.money(one.paid)}" if one.paid else "gave no cash"
+        return f"{one.says(books)} {paid}, and {books.money(-one.booked)} more were given back for it than had been debited"
     if one.booked:
         return f"{one.says(books)} was paid out with {books.money(one.paid)}, and only {books.money(one.booked)} are booked for it"
     booked = "the debit was taken back" if one.debited else "no account was debited"

@@ -74,7 +74,9 @@ def test_fails_when_cash_was_paid_out_and_nobody_was_debited(machine, attempts):
     finding = machine.check()
     assert finding.outcome is Result.FAILED
     assert finding.evidence == (f"{SAYS} was paid out with 100, and no account was debited",)
-    assert finding.summary.startswith("cash of 100 without a debit, debits of 0 without cash")
+    assert finding.summary == (
+        "100 paid out or given back without a debit, 0 debited without cash, 0 debits given back later than 30 s"
+    )
     assert finding.measures["cash_without_debit_amount"] == 100
 
 
@@ -82,6 +84,16 @@ def test_fails_when_cash_was_paid_out_and_the_debit_was_taken_back_all_the_same(
     machine.ask("ok", pays=100)
     machine.reverse("ok")
     assert machine.check().evidence == (f"{SAYS} was paid out with 100, and the debit was taken back",)
+
+
+def test_fails_when_a_debit_was_given_back_twice(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("info", "ok")
+    machine.bank.book("k1-reversal", BACK)
+    finding = machine.check()
+    assert finding.evidence == (f"{SAYS} gave no cash, and 100 more were given back for it than had been debited",)
+    assert finding.measures["cash_without_debit_amount"] == 100
 
 
 def test_fails_when_more_was_paid_out_than_debited(machine):
