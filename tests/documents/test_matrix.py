@@ -333,8 +333,10 @@ def test_one_entry_is_chosen_by_its_id(read, valid):
     [
         (
             "",
-            "shop.chaos.yaml:24:9: matrix: there are 2 entries (for=5s, for=9s); "
-            "choose one by its id: chaos.run(…, entry='for=5s'), and chaos.entries(…) gives all of them",
+            (
+                "shop.chaos.yaml:24:9: matrix: there are 2 entries (for=5s, for=9s); "
+                "choose one by its id: chaos.run(…, entry='for=5s'), and chaos.entries(…) gives all of them"
+            ),
         ),
         ("for=6s", "shop.chaos.yaml: entry: 'for=6s' is not an entry of the matrix (for=5s, for=9s). Did you mean 'for=9s'?"),
     ],
