@@ -142,13 +142,21 @@ def _version_chain(found: Columns, judge: Judge) -> Finding:  # noqa: ARG001
 
 def _no_overdraft(found: Columns, judge: Judge) -> Finding:  # noqa: ARG001
     ways = accounts(found)
-    limited = [state for state in found.ledger.accounts if state.lowest is not None]
-    require(limited and not found.ledger.limits, "no account has a limit, or several have one together")
+    states, groups = found.ledger.accounts, found.ledger.limits
+    limited = [state for state in states if state.lowest is not None]
+    require(limited or groups, "no account has a limit")
     least = found.opening.copy()
     np.minimum.at(least, found.account[ways.row], ways.balance)
-    for state in limited:
-        require(min(state.balance, least[found.accounts[state.account]]) >= (state.lowest or 0), "an account was below its limit")
-    passed = f"{counted(len(limited), 'account')} with a limit, none ever below it"
+    lowest = {state.account: min(state.balance, int(least[found.accounts[state.account]])) for state in states}
+    require(all(lowest[state.account] >= (state.lowest or 0) for state in limited), "an account was below its limit")
+    # Accounts that have enough between them even when each is at its lowest have it in every order.
+    is_enough = [
+        lowest.keys() >= set(limit.accounts) and sum(lowest[name] for name in set(limit.accounts)) >= limit.lowest
+        for limit in groups
+    ]
+    require(all(is_enough), "accounts that may have been below what they may be together")
+    whose = [counted(len(limited), "account")] * bool(limited) + [f"{counted(len(groups), 'group')} of accounts"] * bool(groups)
+    passed = f"{' and '.join(whose)} with a limit, none ever below it"
     return _said("no-overdraft", passed, accounts_below=0, groups_below=0, amount_below=0)
 
 
