@@ -176,7 +176,7 @@ def test_proves_nothing_when_nobody_looked(paid, bank):
 )
 def test_may_be_left_out_only_where_the_load_has_no_look_up(paid, bank, how, is_absent):
     """A look-up that was never answered, or shows some other account, is one that cannot be judged."""
-    paid.operation(7, *how.pop("attempts", ()), **how)
+    paid.operation(7, *how.get("attempts", ()), **{name: value for name, value in how.items() if name != "attempts"})
     (finding,) = ReadWindow(if_any=True).check(bank.close(paid))
     assert (finding.outcome, finding.is_absent) == (Result.INCONCLUSIVE, is_absent)
 

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import NamedTuple
+from operator import attrgetter, methodcaller
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -102,38 +103,41 @@ def require(is_so: object, why: str) -> None:
 
 
 def _columns(history: History) -> Columns:
-    ledger = measures.settled_ledger(history)
+    ledger = history.final.first if history.final else None
+    if history.final is None or ledger is None:
+        raise Unfit("the ledger was not read")
     require(not ledger.lacks and not history.earlier, "the ledger cannot show all, or shows more than the run")
     require(history.opening is not None and ledger.postings and ledger.accounts, "there is nothing to compare")
-    operations, opening = history.operations, history.opening or {}
-    sent = [operation.attempts for operation in operations]
-    times_sent = _ints(map(len, sent), len(sent))
+    operations, opening, settled = history.operations, history.opening or {}, history.final.settled
+    sent = _column(operations, "attempts")
+    times_sent = _ints(map(len, sent))
     require(len(operations) and times_sent.min() > 0, "an operation without an attempt")
     attempts = list(chain.from_iterable(sent))
-    outcomes = _ints((_code(attempt.outcome) for attempt in attempts), len(attempts))
+    outcomes = _outcomes(attempts)
     begins = np.cumsum(times_sent) - times_sent
 
     key_names, intent_names = _numbers([""]), _numbers([""])
-    key = _ints((key_names[operation.key] for operation in operations), len(operations))
-    intent = _ints((intent_names[operation.intent or operation.key] for operation in operations), len(operations))
+    sent_keys = _column(operations, "key")
+    intents = (intent or key for intent, key in zip(map(attrgetter("intent"), operations), sent_keys, strict=True))
+    key, intent = _numbered(key_names, sent_keys), _numbered(intent_names, intents)
     asked = len(key_names)
 
     rows, names = ledger.postings, _numbers([])
     accounts = _numbers([*(state.account for state in ledger.accounts), *opening])
-    transaction = _ints((names[row.transaction] for row in rows), len(rows))
-    row_key = _ints((key_names[row.key] for row in rows), len(rows))
-    account = _ints((accounts[row.account] for row in rows), len(rows))
-    amount = _ints((row.amount for row in rows), len(rows))
+    transaction = _numbered(names, map(attrgetter("transaction"), rows))
+    row_key = _numbered(key_names, map(attrgetter("key"), rows))
+    account = _numbered(accounts, map(attrgetter("account"), rows))
+    amount = _ints(map(attrgetter("amount"), rows))
     key_of = np.zeros(len(names), dtype=np.int64)
     key_of[transaction] = row_key
     require((key_of[transaction] == row_key).all(), "a transaction under several keys")
     books = dict(accounts)
-    first = _ints((opening.get(name, 0) for name in books), len(books))
+    first = _ints(opening.get(name, 0) for name in books)
 
-    legs = [operation.legs for operation in operations]
-    leg_operation = np.repeat(np.arange(len(legs)), _ints(map(len, legs), len(legs)))
-    leg_account = _ints((accounts[name] for name in chain.from_iterable(legs)), len(leg_operation))
-    leg_amount = _ints(chain.from_iterable(one.values() for one in legs), len(leg_operation))
+    legs = _column(operations, "legs")
+    leg_operation = np.repeat(np.arange(len(legs)), _ints(map(len, legs)))
+    leg_account = _numbered(accounts, chain.from_iterable(legs))
+    leg_amount = _ints(chain.from_iterable(map(methodcaller("values"), legs)))
     moves = np.zeros(len(operations), dtype=np.bool_)
     moves[leg_operation[leg_amount != 0]] = True
     moves &= key > 0
@@ -148,8 +152,10 @@ def _columns(history: History) -> Columns:
     owner = np.full(len(key_names), -1)
     owner[key] = np.arange(len(operations))
     booked = _Rows(owner[row_key], account, amount)
-    settled = history.final.settled if history.final else {}
-    barred, applied = (_said(settled, key_names, said) for said in (("refused", "tombstone"), ("applied",)))
+    barred, applied = _said(settled, key_names, "refused", "tombstone"), _said(settled, key_names, "applied")
+    # Every check asks how many are not settled, and so does the look whether the ledger is final.
+    history.memo.setdefault("unsettled", int((moves & (outcome == INFO) & ~_said(settled, key_names)[key]).sum()))
+    measures.settled_ledger(history)
     is_there = posted > 0
     plain = (
         (key > 0)
@@ -173,8 +179,8 @@ def _columns(history: History) -> Columns:
         attempts=attempts,
         operation_of=np.repeat(np.arange(len(sent)), times_sent),
         outcome_of_attempt=outcomes,
-        started=_times(attempt.start_ns for attempt in attempts),
-        ended=_times(NEVER if attempt.end_ns is None else attempt.end_ns for attempt in attempts),
+        started=_times(map(attrgetter("start_ns"), attempts)),
+        ended=_times(NEVER if end_ns is None else end_ns for end_ns in map(attrgetter("end_ns"), attempts)),
         outcome=outcome,
         key=key,
         intent=intent,
@@ -187,9 +193,9 @@ def _columns(history: History) -> Columns:
         accounts=books,
         transaction=transaction,
         account=account,
-        version=_ints((row.version for row in rows), len(rows)),
+        version=_ints(map(attrgetter("version"), rows)),
         amount=amount,
-        after=_ints((row.balance_after for row in rows), len(rows)),
+        after=_ints(map(attrgetter("balance_after"), rows)),
         plain=plain,
         rest=_rest(history, ledger, (key > 0) & ~plain, ~_of_plain(plain, owner)[row_key]),
     )
@@ -245,23 +251,34 @@ def _rest(history: History, ledger: LedgerState, is_odd: Flags, is_booked: Flags
     )
 
 
-def _said(settled: Mapping[str, str], key_names: Mapping[str, int], said: tuple[str, ...]) -> Flags:
-    """By key: whether one of these was said of it when it was settled."""
+def _said(settled: Mapping[str, str], key_names: Mapping[str, int], *states: str) -> Flags:
+    """By key: whether it was settled as one of *states*, or at all if there are none."""
     found = np.zeros(len(key_names), dtype=np.bool_)
-    found[[key_names[name] for name, state in settled.items() if state in said and name in key_names]] = True
+    found[[key_names[name] for name, state in settled.items() if name in key_names and (not states or state in states)]] = True
     return found
 
 
-def _code(outcome: Outcome) -> int:
-    return OK if outcome is Outcome.OK else FAIL if outcome is Outcome.FAIL else INFO
+def _outcomes(attempts: Sequence[Attempt]) -> Ints:
+    # By identity, in C: there is one object for each outcome, and looking it up by name takes ten times as long.
+    which = _ints(map(id, map(attrgetter("outcome"), attempts)))
+    found: Ints = np.where(which == id(Outcome.OK), OK, np.where(which == id(Outcome.FAIL), FAIL, INFO))
+    return found
 
 
-def _ints(values: Iterable[int], count: int) -> Ints:
-    return np.fromiter(values, dtype=np.int64, count=count)
+def _column(rows: Sequence[object], name: str) -> list[Any]:
+    return list(map(attrgetter(name), rows))
+
+
+def _numbered(numbers: Mapping[str, int], names: Iterable[str]) -> Ints:
+    return _ints(map(numbers.__getitem__, names))
+
+
+def _ints(values: Iterable[int]) -> Ints:
+    return np.fromiter(values, dtype=np.int64)
 
 
 def _times(values: Iterable[int]) -> Ints:
-    found = np.fromiter(values, dtype=np.int64)
+    found = _ints(values)
     require((found > -MOST).all() and (found != 0).all() and (found[found < NEVER] < MOST).all(), "times that no clock gives")
     return found
 
