@@ -41,6 +41,7 @@ def topology() -> Topology:
         journey_names=("look",),
         option_names={"mood": ("friendly", "grumpy", "dead"), "token": (), "feed": ()},
         ledger=books,
+        opening=lambda _seed, _options: {},  # it has no accounts, so nobody needs to look what they hold before customers come
     )
 
 
