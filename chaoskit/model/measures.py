@@ -190,8 +190,12 @@ def outage_s(history: History, journey: str) -> float:
 
 
 def money_operations(history: History) -> tuple[Operation, ...]:
-    """The operations that were to move money: those with a key and an effect on at least one account."""
-    return tuple(o for o in history.operations if o.key and any(o.legs.values()))
+    """The operations that were to move money: those with a key and an effect on at least one account. Found once a history."""
+    known = history.memo.get("money operations")
+    if not isinstance(known, tuple):
+        known = tuple(o for o in history.operations if o.key and any(o.legs.values()))
+        history.memo["money operations"] = known
+    return known
 
 
 def intent_of(operation: Operation) -> str:

@@ -91,7 +91,8 @@ def _changed(first: Mapping[str, object], second: Mapping[str, object]) -> list[
 
 def _named(booked: Mapping[tuple[str, str, int], Posting], operation: Operation, attempt: Attempt) -> Posting | None:
     """The posting that an answer is about; None when it names none of its own key."""
-    account, version, balance = (attempt.result.get(name) for name in ("account", "version", "balance"))
+    said = attempt.result
+    account, version, balance = said.get("account"), said.get("version"), said.get("balance")
     if not isinstance(account, str) or type(version) is not int or type(balance) is not int:
         return None
     return booked.get((operation.key, account, version))

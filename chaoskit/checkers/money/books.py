@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from operator import attrgetter
@@ -85,14 +86,21 @@ def judged(
     *needs* is the evidence without which it can say nothing: all there is, unless it says that less will do. With *if_any*, a load
     that asked for nothing of the kind is no reason against the run.
     """
-    # Millions of small objects and no cycle among them: the collector would go over them again and again, a fifth of the time.
-    was_collecting = gc.isenabled()
-    gc.disable()
     try:
-        return (_passing(name, history, judge) or judge(open_books(history, needs=needs)),)
+        with uncollected():
+            return (_passing(name, history, judge) or judge(open_books(history, needs=needs)),)
     except NotExercised as reason:
         finding = proves_nothing(name, str(reason), safety=True)
         return (replace(finding, is_absent=if_any and isinstance(reason, NotAsked)),)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Millions of small objects and no cycle among them: the collector would go over them again and again, a fifth of the time."""
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if was_collecting:
             gc.enable()

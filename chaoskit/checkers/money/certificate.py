@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chaoskit.checkers.money.books import Books, is_long, open_books
+from chaoskit.checkers.money.books import Books, is_long, open_books, uncollected
 from chaoskit.checkers.money.orders import Look, of_all
 from chaoskit.checkers.money.serial import Contradiction
 from chaoskit.checkers.money.timeline import Effect, timeline
@@ -26,7 +26,8 @@ def certificate(history: History) -> dict[str, object]:
     Pure. Of several orders, another one may be found for a long history where numpy is installed. Raises `NotExercised` when there
     is no such order, or the ledger is not final: ask only for a history whose money checks passed. O(n log n).
     """
-    order, unknown, unplaced = _quickly(history) or _certified(history)
+    with uncollected():
+        order, unknown, unplaced = _quickly(history) or _certified(history)
     return {
         "certificate": FORMAT,
         "run": str(history.run.get("run", "")),
