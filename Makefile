@@ -10,7 +10,7 @@ READY := .venv/.ready
 SEED ?=
 FAILOVER := experiments/database_failover.chaos.yaml
 
-.PHONY: help setup demo test suite unit check images format bench compare matrix clean distclean
+.PHONY: help setup demo test suite unit check images format bench compare matrix mutants clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
@@ -71,13 +71,21 @@ compare: $(READY) .bench/.ready ## run Chaos Toolkit and chaoskit in the same tr
 matrix: $(READY) ## break the bank in every way there is and write down which check says so: DEFECTS="a b" for some, SEEDS="1 2"
 	$(BIN)/python tests/matrix/matrix.py $(if $(DEFECTS),--defects "$(DEFECTS)") $(if $(SEEDS),--seeds "$(SEEDS)")
 
+mutants: .mutants/.ready ## break the money checks in small ways and count what their tests notice, for hours: ONLY="order reads" for some
+	.mutants/venv/bin/python tests/mutants/mutate.py --work .mutants $(if $(ONLY),--only "$(ONLY)")
+
+.mutants/.ready: Makefile
+	$(PYTHON) -m venv --clear .mutants/venv
+	.mutants/venv/bin/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8,<4' 'pytest>=8.2' 'hypothesis>=6.100' 'numpy>=1.26' 'ruamel.yaml>=0.18'
+	@touch .mutants/.ready
+
 .bench/.ready: Makefile
 	$(PYTHON) -m venv --clear .bench
 	.bench/bin/python -m pip install --quiet --disable-pip-version-check 'locust>=2.32' 'chaostoolkit>=1.19' 'chaostoolkit-toxiproxy>=0.3' 'pytest-benchmark>=5'
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds
-	rm -rf runs dist build .mypy_cache .ruff_cache .pytest_cache .bench
+	rm -rf runs dist build .mypy_cache .ruff_cache .pytest_cache .bench .mutants
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## the same, and .venv
