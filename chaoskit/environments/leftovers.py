@@ -113,9 +113,12 @@ def _marked(temporary: Path) -> Iterator[tuple[Path, str]]:
     """Folders of this user that a process environment made, and of which run."""
     for folder in temporary.glob(f"{LABEL}-*"):
         mark = folder / owner.MARK
-        if folder.is_symlink() or folder.lstat().st_uid != os.geteuid() or not mark.is_file():
+        try:
+            if folder.is_symlink() or folder.lstat().st_uid != os.geteuid() or not mark.is_file():
+                continue
+            run = mark.read_text(encoding="utf-8").strip()
+        except FileNotFoundError:  # its run has just removed it
             continue
-        run = mark.read_text(encoding="utf-8").strip()
         if owner.is_run(run):
             yield folder, run
 

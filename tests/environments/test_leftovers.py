@@ -1,8 +1,10 @@
 """`chaoskit gc`: what dead runs have left is found and removed; what is alive, elsewhere or not ours is not touched."""
 
 import os
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -196,3 +198,25 @@ def test_the_control_groups_that_an_engine_left_when_it_died_are_removed_with_wh
         for folder in (group / "container", group):
             if folder.exists():
                 folder.rmdir()
+
+
+def test_folders_that_their_runs_remove_at_this_moment_are_no_trouble(temporary):
+    is_over = threading.Event()
+
+    def come_and_go():
+        while not is_over.is_set():
+            for number in range(20):
+                folder = temporary / f"chaoskit-bank-{number}"
+                folder.mkdir()
+                (folder / owner.MARK).write_text(owner.new_run())
+            for number in range(20):
+                shutil.rmtree(temporary / f"chaoskit-bank-{number}")
+
+    others = threading.Thread(target=come_and_go)
+    others.start()
+    try:
+        for _ in range(300):
+            assert leftovers.find(None) == ()  # they are all of this process, which is alive
+    finally:
+        is_over.set()
+        others.join()
