@@ -173,3 +173,45 @@ def test_proves_nothing_when_nobody_drew_cash_or_no_machine_kept_a_journal(machi
 def test_a_time_that_nothing_can_miss_is_refused(within_s):
     with pytest.raises(ValueError, match=r"^within is .*; expected"):
         Cash(within_s=within_s)
+
+
+def test_how_much_was_paid_out_without_a_debit_is_said_of_each(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.reverse("ok", at=1.0, key="k0")
+    machine.reverse("ok", at=2.0, key="k0")
+    machine.journal[0] = replace(machine.journal[0], amount=60)
+    assert machine.check().evidence[0].split(") ")[1].startswith("was paid out with 60, ")
+
+
+@pytest.mark.parametrize(
+    "phases, outcome",
+    [
+        ({"settle": 30_000_000_000}, Result.INCONCLUSIVE),
+        ({"settle": 30_000_000_001}, Result.FAILED),
+        ({"end": 30_000_000_000}, Result.INCONCLUSIVE),
+        ({"end": 30_000_000_001}, Result.FAILED),
+        ({"settle": 30_000_000_000, "end": 90_000_000_000}, Result.INCONCLUSIVE),
+    ],
+)
+def test_a_machine_has_its_time_to_the_end_of_the_load(machine, phases, outcome):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("info", took=None, books=False)
+    begun_ns = machine.close().operations[1].start_ns
+    assert machine.check(phases={name: begun_ns + at_ns for name, at_ns in phases.items()}).outcome is outcome
+
+
+def test_a_debit_that_was_given_back_is_late_only_after_the_time_it_has(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("ok", at=31.0)
+    assert machine.check(Cash(within_s=30.0)).outcome is Result.PASSED
+    assert machine.check(Cash(within_s=29.999_999_99)).outcome is Result.FAILED
+
+
+def test_a_debit_that_is_back_without_anybody_having_asked_is_not_late(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info")
+    machine.reverse("fail", at=3.0)
+    assert machine.check(Cash(within_s=0.5)).measures["late_reversals"] == 0
+    assert machine.check(Cash(within_s=2.5)).measures["debits_given_back"] == 1

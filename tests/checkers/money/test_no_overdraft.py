@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from chaoskit.checkers.money import NoOverdraft
-from chaoskit.model.topology import GroupLimit
+from chaoskit.model.topology import Evidence, GroupLimit
 from chaoskit.model.verdict import Result
 
 EMPTY = {"ada": -1000, "ben": 1000}
@@ -151,3 +151,30 @@ def test_what_could_have_been_in_too_many_orders_is_not_guessed(story, bank):
     (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), limits=limits)))
     assert finding.outcome is Result.INCONCLUSIVE
     assert "too much happened to it at once to try every order" in finding.summary
+
+
+def test_a_group_that_came_to_its_limit_and_not_below_is_right(together):
+    """Also where only some order keeps to it, and where a payment that lowers nothing comes while it is below."""
+    assert together((1, 2, pay("ada", 1500)), (1, 9, pay("ben", 500))).outcome is Result.PASSED
+
+
+def test_how_far_a_group_was_below_is_measured(together):
+    finding = together((1, 2, pay("ada", 1500)), (1, 2, pay("ben", 1700)), (3, 4, pay("cid", 1000, "ada")), lowest=-300)
+    assert finding.measures == {"accounts_below": 0, "groups_below": 1, "amount_below": 900}
+
+
+def test_a_group_below_its_limit_by_what_nobody_asked_for_says_so(story, bank):
+    bank.lowest = None
+    for key, legs in (("nobody", pay("ada", 2500)), ("k1", pay("cid", 1000, "ada"))):
+        bank.book(key, legs)
+    story.operation(1, key="k1", legs=pay("cid", 1000, "ada"))
+    limits = (GroupLimit(group="family", accounts=("ada", "ben"), lowest=0),)
+    (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), limits=limits)))
+    assert finding.outcome is Result.FAILED
+    assert " after a payment that no customer asked for: whatever came first" in finding.evidence[0]
+
+
+def test_a_group_whose_postings_have_no_order_is_judged_by_where_it_ended(together):
+    unordered = frozenset({Evidence.VERSIONS})
+    finding = together((1, 2, pay("ada", 1500)), (1, 2, pay("ben", 1500)), (3, 4, pay("cid", 1000, "ada")), lacks=unordered)
+    assert finding.outcome is Result.INCONCLUSIVE

@@ -42,3 +42,17 @@ def test_proves_nothing_on_a_record_that_is_not_whole(story, bank):
     bank.book("k9", PAY)
     (finding,) = NoPhantom().check(bank.close(story, complete=False))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "done, says",
+    [
+        ({"ada": 1, "ben": -1}, "posted ada +1, ben -1 under"),
+        ({"ada": 0}, "posted nothing in sum under"),
+    ],
+)
+def test_says_what_was_posted(story, bank, done, says):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k9", done)
+    (finding,) = NoPhantom().check(bank.close(story))
+    assert finding.evidence == (f"transaction t1 {says} key 'k9', which no customer sent",)

@@ -119,3 +119,24 @@ def test_proves_nothing_when_nobody_read_the_other_book_or_nothing_left(story, b
             (finding,) = Reconciled(if_any=if_any).check(bank.close(story, ledger))
             assert (finding.outcome, finding.is_absent) == (Result.INCONCLUSIVE, if_any)
             assert says in finding.summary
+
+
+def test_what_is_odd_is_said_of_each_amount_and_time(interbank):
+    says = interbank(credit(), credit(amount=1), credit(), credit(), credit(amount=1)).evidence
+    assert says == (f"{SAYS} left once with 100 and arrived 3 times with 100 and arrived twice with 1",)
+
+
+def test_credits_under_a_key_that_nobody_sent_are_told(interbank):
+    says = interbank(credit(), credit(key="k9", amount=1)).evidence
+    assert says == ("a payment under key k9, which no customer sent, never left and arrived once",)
+
+
+def test_what_came_back_through_a_clearing_account_did_not_leave(interbank, bank):
+    bank.book("k7", {"ada": 0, "clearing": 0})
+    bank.book("k8", {"ada": 100, "clearing": -100})
+    assert interbank(credit()).outcome is Result.PASSED
+
+
+def test_the_smallest_amount_counts(interbank, bank):
+    bank.book("k7", {"ada": -1, "clearing": 1})
+    assert interbank(credit()).measures["never_arrived_amount"] == 1

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from chaoskit.checkers.money import ReadWindow, Session
+from chaoskit.checkers.money.books import LOOKED_AT
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Result
 
 PAY = {"ada": -100, "ben": 100}
@@ -43,7 +47,8 @@ def test_fails_when_a_customer_sees_an_older_state_than_before(paid, bank):
     paid.look(2, "ben", 1100, session="ben")
     paid.look(3, "ben", 1000, session="ben")
     finding = check(paid, bank)
-    assert (finding.outcome, finding.measures) == (Result.FAILED, {"looks": 2, "old_looks": 1})
+    assert (finding.checker, finding.outcome, finding.measures) == ("session", Result.FAILED, {"looks": 2, "old_looks": 1})
+    assert finding.summary == "1 of 2 looks showed less than the same customer knew"
 
 
 def test_what_another_customer_saw_does_not_bind(paid, bank):
@@ -68,4 +73,15 @@ def test_a_payment_that_its_customer_was_not_told_of_does_not_bind(story, bank):
 
 def test_proves_nothing_when_nobody_is_known(paid, bank):
     paid.look(2, "ada", 1000)
-    assert check(paid, bank).outcome is Result.INCONCLUSIVE
+    finding = check(paid, bank)
+    assert (finding.checker, finding.outcome) == ("session", Result.INCONCLUSIVE)
+    assert finding.summary == "no look at an account of the ledger is of a known customer, so nothing was proven"
+
+
+def test_needs_nothing_of_a_ledger_but_what_looks_are_held_against(paid, bank):
+    paid.look(2, "ada", 900, session="ada")
+    ledger = bank.ledger()
+    for lacking in Evidence:
+        (finding,) = Session().check(bank.close(paid, replace(ledger, lacks=frozenset({lacking}))))
+        # Every key has an answer, so there is none to be closed.
+        assert (finding.outcome is Result.PASSED) is (lacking not in LOOKED_AT - {Evidence.CLOSED_KEYS})

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from chaoskit.checkers.money import ReadWindow, Staleness
+from chaoskit.checkers.money.books import LOOKED_AT
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Result
 
 PAY = {"ada": -100, "ben": 100}
@@ -37,6 +41,7 @@ def test_fails_for_a_look_that_is_further_behind(paid, bank):
         ),
     )
     assert finding.measures == {"looks": 1, "late_looks": 1}
+    assert (finding.checker, finding.summary) == ("staleness", "1 of 1 look at a balance more than 1 s behind")
 
 
 def test_looks_at_different_copies_need_not_agree(paid, bank):
@@ -59,3 +64,25 @@ def test_only_the_named_member_is_judged(paid, bank):
         Result.INCONCLUSIVE,
         "no look at an account of the ledger was answered by one",
     )
+
+
+def test_proves_nothing_when_nobody_looked(paid, bank):
+    finding = check(paid, bank, within_s=1.0)
+    assert (finding.checker, finding.outcome) == ("staleness", Result.INCONCLUSIVE)
+    assert finding.summary == "no look at an account of the ledger was answered"
+
+
+def test_looks_need_not_agree_with_each_other_even_where_time_would_allow_it(paid, bank):
+    """The first look was over before the second began, and both copies were within their time."""
+    paid.look(1.2, "ada", 900, 1)
+    paid.look(1.4, "ada", 1000, 0)
+    assert check(paid, bank, within_s=1.0).measures == {"looks": 2, "late_looks": 0}
+
+
+def test_needs_nothing_of_a_ledger_but_what_looks_are_held_against(paid, bank):
+    paid.look(2, "ada", 900, 1)
+    ledger = bank.ledger()
+    for lacking in Evidence:
+        (finding,) = Staleness(within_s=1.0).check(bank.close(paid, replace(ledger, lacks=frozenset({lacking}))))
+        # Every key has an answer, so there is none to be closed.
+        assert (finding.outcome is Result.PASSED) is (lacking not in LOOKED_AT - {Evidence.CLOSED_KEYS})

@@ -9,6 +9,8 @@ from chaoskit.checkers.login import Login
 from chaoskit.checkers.money.witness import witness
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.history import Credentials, Dispensed
+from chaoskit.model.topology import Credit, Evidence
+from chaoskit.model.verdict import Finding, Result
 
 PAY = {"ada": -100, "ben": 100}
 
@@ -109,4 +111,92 @@ def test_there_is_no_witness_of_a_right_ledger(story, bank):
     story.operation(1, key="k1", legs=PAY)
     bank.book("k1", PAY)
     with pytest.raises(NotExercised):
+        witness(bank.close(story))
+
+
+def test_every_part_of_a_witness_has_its_name(story, bank):
+    """Others read it by these names."""
+    story.operation(1, "info", "fail", key="k1", intent="i1", legs=PAY, why="timeout")
+    bank.settled["k1"] = "applied"
+    for _ in range(2):
+        bank.book("k1", PAY)
+    ledger = bank.ledger()
+    credit = Credit(key="k1", account="other-7", amount=100)
+    history = bank.close(
+        story,
+        replace(ledger, credits=(credit, replace(credit, key="k2"))),
+        run={"run": "r1"},
+        dispensed=(
+            Dispensed(operation=1, key="k1", amount=7, at_ns=story.operations[0].start_ns + 1_500_000_001),
+            Dispensed(operation=2, key="k2", amount=7, at_ns=1),
+        ),
+    )
+    found = witness(history)
+    assert {name: found[name] for name in ("witness", "run", "checker", "settled", "credits", "dispensed")} == {
+        "witness": 1,
+        "run": "r1",
+        "checker": "at-most-once",
+        "settled": {"k1": "applied"},
+        "credits": [{"key": "k1", "account": "other-7", "amount": 100}],
+        "dispensed": [{"operation": 1, "key": "k1", "amount": 7, "at_s": 1.5}],
+    }
+    assert found["postings"][0] == {
+        "transaction": "t1",
+        "key": "k1",
+        "account": "ada",
+        "version": 1,
+        "amount": -100,
+        "balance_after": 900,
+    }
+    (operation,) = found["operations"]
+    attempt = {"attempt": 1, "began_at_s": 0.0, "outcome": "info", "status": 0, "why": "timeout", "served_by": "", "result": {}}
+    assert operation["attempts"][0].items() >= attempt.items()
+    assert {name: value for name, value in operation.items() if name != "attempts"} == {
+        "operation": 1,
+        "journey": "transfer",
+        "intent": "i1",
+        "key": "k1",
+        "legs": PAY,
+        "reverses": "",
+        "credentials": None,
+        "outcome": "info",
+    }
+
+
+def test_a_run_without_a_name_or_a_ledger_still_has_a_witness(story):
+    story.operation(1, key="k1", legs=PAY)
+    story.operation(2, key="k2", legs=PAY)
+    violation = Finding(checker="theirs", outcome=Result.FAILED, summary="", evidence=("operation 2 was wrong",))
+    found = witness(story.history(), violation)
+    assert (found["run"], found["postings"], found["credits"]) == ("", [], [])
+    assert [one["operation"] for one in found["operations"]] == [2]
+
+
+def test_what_a_ledger_cannot_show_does_not_hide_the_rest_of_it(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    ledger = replace(
+        bank.ledger(),
+        credits=(Credit(key="k1", account="other-7", amount=5),),
+        lacks=frozenset({Evidence.ACCOUNT_VERSIONS}),
+    )
+    violation = Finding(checker="theirs", outcome=Result.FAILED, summary="", evidence=("what has key k1 is wrong",))
+    found = witness(bank.close(story, ledger), violation)
+    assert [len(found["postings"]), len(found["credits"])] == [2, 1]
+
+
+def test_reversals_of_other_payments_are_no_part_of_it(story, bank):
+    for number, reverses in ((1, ""), (2, "k1"), (3, "k9")):
+        story.operation(number, key=f"k{number}", legs=PAY)
+        story.operations[-1] = replace(story.operations[-1], reverses=reverses)
+    bank.book("k2", PAY)
+    bank.book("k3", PAY)
+    found = witness(bank.close(story))
+    assert (found["checker"], [one["operation"] for one in found["operations"]]) == ("ack-durable", [1, 2])
+
+
+def test_nothing_to_bear_witness_of_is_said(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    with pytest.raises(NotExercised, match=r"^no money check is violated, so there is nothing to bear witness of$"):
         witness(bank.close(story))
