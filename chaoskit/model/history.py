@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import gc
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -391,13 +392,13 @@ class HistoryReader:
         if draft is None:
             self._operations[number] = draft = _Draft(
                 number=number,
-                journey=str(event["journey"]),
+                journey=_name(event["journey"]),
                 due_ns=_int(event["due_ns"]),
                 begun_ns=None if event.get("begun_ns") is None else _int(event["begun_ns"]),
-                intent=str(event.get("intent", "")),
-                key=str(event.get("key", "")),
-                legs={account: _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
-                session=str(event.get("session", "")),
+                intent=_name(event.get("intent", "")),
+                key=_name(event.get("key", "")),
+                legs={_name(account): _int(amount) for account, amount in _mapping(event.get("legs", {})).items()},
+                session=_name(event.get("session", "")),
                 reverses=str(event.get("reverses", "")),
                 credentials=_credentials(event.get("credentials")),
             )
@@ -416,9 +417,9 @@ class HistoryReader:
             end_ns=_int(event["end_ns"]),
             outcome=Outcome(str(event["outcome"])),
             status=_int(event.get("status", 0)),
-            why=str(event.get("why", "")),
-            served_by=str(event.get("served_by", "")),
-            result=_mapping(event.get("result", {})),
+            why=_name(event.get("why", "")),
+            served_by=_name(event.get("served_by", "")),
+            result={_name(name): value for name, value in _mapping(event.get("result", {})).items()},
             habit=draft.habits.get(number, "") if draft.habits else "",
         )
         draft.built = None
@@ -496,9 +497,9 @@ class HistoryReader:
     def _on_posting(self, event: Event) -> None:
         self._postings.setdefault(_int(event["read"]), []).append(
             Posting(
-                transaction=str(event["transaction"]),
-                key=str(event["key"]),
-                account=str(event["account"]),
+                transaction=_name(event["transaction"]),
+                key=_name(event["key"]),
+                account=_name(event["account"]),
                 version=_int(event["version"]),
                 amount=_int(event["amount"]),
                 balance_after=_int(event["balance_after"]),
@@ -692,6 +693,11 @@ def _credentials(value: object) -> Credentials | None:
     given = _mapping(value)
     customer, secret, session = (str(given.get(name, "")) for name in ("customer", "secret", "session"))
     return Credentials(customer=customer, secret=secret, session=session, ends=given.get("ends") is True)
+
+
+def _name(value: object) -> str:
+    """One object for each name: a million payments name a thousand accounts, and each key three times."""
+    return sys.intern(str(value))
 
 
 def _int(value: object) -> int:
