@@ -25,7 +25,7 @@ TESTS = Path("tests/checkers/money")
 SURVIVED, NO_TESTS, NOT_TRIED = 0, {5, 33}, None
 """Exit codes of pytest as mutmut stores them; every other one is a test that failed, or the time limit of an endless loop."""
 
-MOST_EXAMPLES = 60
+MOST_EXAMPLES = 40
 """Of Hypothesis for each test, in place of hundreds: a mutant that survives runs them all, and what few of them kill, more do too."""
 
 LEFT_OUT = (

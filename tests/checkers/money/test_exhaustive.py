@@ -194,7 +194,7 @@ def test_all_three_together_are_what_a_search_through_all_orders_says(drawn):
     assert (Result.FAILED not in said) is has_order(effects, looks)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(histories(most=6, named=True, several=True))
 def test_arrays_find_an_order_whenever_a_search_does(quickly, drawn):
     history, effects, looks = drawn
