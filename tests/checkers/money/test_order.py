@@ -117,3 +117,25 @@ def test_proves_nothing_without_postings(story, bank):
     story.operation(1, "fail", key="k1", legs=PAY)
     (finding,) = Order().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_the_order_of_payments_with_several_postings_of_one_account_is_told_by_those_farthest_apart(story, bank):
+    """t1 has ada's versions 1 and 2, t3 has 4 and 5; t2 stands between, and was asked for last."""
+    for number, at in ((1, 1.0), (2, 9.0), (3, 2.0)):
+        story.operation(at, key=f"k{number}", legs=PAY)
+        bank.book(f"k{number}", PAY)
+    rows = []
+    for posting in bank.ledger().postings:
+        if posting.account == "ada" and posting.key != "k2":
+            rows += [replace(posting, amount=-40), replace(posting, amount=-60)]
+        else:
+            rows.append(posting)
+    held = {"ada": 1000, "ben": 1000}
+    versions = dict.fromkeys(held, 0)
+    for index, posting in enumerate(rows):
+        versions[posting.account] += 1
+        held[posting.account] += posting.amount
+        rows[index] = replace(posting, version=versions[posting.account], balance_after=held[posting.account])
+    (finding,) = Order().check(bank.close(story, replace(bank.ledger(), postings=tuple(rows))))
+    assert finding.outcome is Result.FAILED
+    assert "as the versions of account ada say (3, 5); yet" in finding.evidence[0]

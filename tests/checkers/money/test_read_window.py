@@ -197,3 +197,12 @@ def test_proves_nothing_about_an_account_with_a_broken_history(paid, bank, spoil
     (finding,) = ReadWindow().check(bank.close(paid, broken))
     assert finding.outcome is Result.INCONCLUSIVE
     assert finding.summary == "every account that was looked at has a broken history, so no look can be judged"
+
+
+def test_one_answer_is_enough_for_a_journey_that_shows_no_balance(paid, bank):
+    """And a payment whose legs nobody knows is no look-up."""
+    paid.operation(7, "ok", journey="login")
+    paid.operation(8, "fail", journey="login")
+    paid.operation(9, "fail", journey="pay", key="k9")
+    (finding,) = ReadWindow(if_any=True).check(bank.close(paid))
+    assert finding.is_absent
