@@ -215,3 +215,12 @@ def test_a_debit_that_is_back_without_anybody_having_asked_is_not_late(machine):
     machine.reverse("fail", at=3.0)
     assert machine.check(Cash(within_s=0.5)).measures["late_reversals"] == 0
     assert machine.check(Cash(within_s=2.5)).measures["debits_given_back"] == 1
+
+
+def test_fails_when_debits_stay_and_no_machine_ever_paid_anybody(machine):
+    """Reversals are asked for by machines, which keep a journal: an empty one says that nothing was paid out."""
+    machine.ask("info")
+    machine.reverse("info", books=False)
+    finding = machine.check(Cash(if_any=True), phases={"settle": ZERO_NS + 100_000_000_000})
+    assert finding.outcome is Result.FAILED
+    assert finding.measures["debits_without_cash_amount"] == 100
