@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chaoskit.bank.asking import Call
 from chaoskit.bank.customers import VAULT
 from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Answer, Visit, Wanted
 
-# As long as the bank's app waits for an answer; the gateway gives up half a second earlier.
-ANSWER_LIMIT_S = 2.0
 # Between two requests for one reversal. Few machines are without an answer at once, and the customer is already without money.
 PAUSE_S = 1.0
 # For so long a machine asks for a reversal: a little less than the check `cash` gives it by default, and longer than any takeover.
@@ -65,7 +64,7 @@ class CashMachine:
 async def _ask(wanted: Wanted, path: str, draw: Draw, *, key: str, **more: str) -> Answer:
     body = {"account": draw.account, "amount": draw.amount, **more}
     headers = {**draw.headers, "Idempotency-Key": key}
-    return await wanted.attempt("POST", path, body=body, headers=headers, timeout_s=ANSWER_LIMIT_S)
+    return await Call("POST", path, body=body, headers=headers).of(wanted)(None)
 
 
 def _is_settled(answer: Answer) -> bool:

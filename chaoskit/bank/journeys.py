@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from chaoskit.bank.asking import ATTEMPT_LIMIT_S, READ_PAUSES_S, Ask, Call, insist
 from chaoskit.bank.cash_machine import CashMachine, Draw
 from chaoskit.bank.customers import CLEARING, FEW, Customer, customers, guessed
 from chaoskit.bank.options import bank_options
 from chaoskit.bank.services.parts import part
 from chaoskit.bank.sign_in import SignIn
 from chaoskit.model.history import Outcome
-from chaoskit.model.journey import Answer, Habit, Journey, Visit, Wanted
+from chaoskit.model.journey import Answer, Habit, Journey, Visit
 
-# As long as a phone's app waits; the gateway gives up half a second earlier, so that its answer is still heard.
-ATTEMPT_LIMIT_S = 2.0
 # Before the second and the third call of a payment. Spread by half either way, or all who were cut off together would come back
 # together.
 PAUSES_S = (0.4, 0.8)
-READ_PAUSES_S = (0.4,)
 # Minor units. With the opening balances of `customers` a few percent of payments are refused for want of funds.
 AMOUNTS = (1_000, 60_000)
 # A fifth of the transfers go to other banks; no public split for the country was found, and this keeps the rail busy but not in
@@ -80,8 +78,8 @@ class App:
     async def read_balance(self, visit: Visit) -> None:
         customer, account = self._choose(visit)
         headers = await self._signed_in(visit, customer)
-        look = _Call("GET", f"/accounts/{account}", headers=headers)
-        answer = await _insist(visit, look.of(visit.operation(session=customer.name)), pauses_s=self._read_pauses_s)
+        look = Call("GET", f"/accounts/{account}", headers=headers)
+        answer = await insist(visit, look.of(visit.operation(session=customer.name)), pauses_s=self._read_pauses_s)
         if answer.status == 401:
             visit.memory.pop(customer.name, None)  # the bank no longer knows this session: log in again the next time
 
@@ -116,17 +114,17 @@ class App:
         self, visit: Visit, customer: Customer, path: str, *, body: Mapping[str, object], legs: Mapping[str, int]
     ) -> None:
         headers = await self._signed_in(visit, customer)
-        payment = _Payment(visit, session=customer.name, call=_Call("POST", path, body=body, headers=headers), legs=legs)
+        payment = _Payment(visit, session=customer.name, call=Call("POST", path, body=body, headers=headers), legs=legs)
         habit = self.habit_of(visit)
         if habit is Habit.NEW_KEY:
-            await _insist(visit, payment.ask_with_new_keys, pauses_s=self._pauses_s)
+            await insist(visit, payment.ask_with_new_keys, pauses_s=self._pauses_s)
             return
         ask = payment.under(visit.intent)
         if habit is None:
-            await _insist(visit, ask, pauses_s=self._pauses_s)
+            await insist(visit, ask, pauses_s=self._pauses_s)
             return
         async with asyncio.TaskGroup() as calls:
-            asked = calls.create_task(_insist(visit, ask, pauses_s=self._pauses_s))
+            asked = calls.create_task(insist(visit, ask, pauses_s=self._pauses_s))
             match habit:
                 case Habit.DOUBLE_TAP:
                     calls.create_task(ask(habit))
@@ -157,35 +155,13 @@ class App:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-Ask = Callable[[Habit | None], Coroutine[object, object, Answer]]
-"""Makes one attempt, and says for which habit."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call on the wire, which may be made again."""
-
-    method: str
-    path: str
-    body: Mapping[str, object] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, operation: Wanted) -> Ask:
-        async def ask(habit: Habit | None) -> Answer:
-            return await operation.attempt(
-                self.method, self.path, body=self.body, headers=self.headers, timeout_s=ATTEMPT_LIMIT_S, habit=habit
-            )
-
-        return ask
-
-
 @dataclass(frozen=True, slots=True)
 class _Payment:
     """What a customer wants to pay, before it has a key."""
 
     visit: Visit
     session: str
-    call: _Call
+    call: Call
     legs: Mapping[str, int]
     intent: str = ""
     keys: Iterator[int] = field(default_factory=itertools.count)
@@ -207,23 +183,6 @@ class _Payment:
         number = next(self.keys)
         key = f"{self.visit.intent}-{number}" if number else self.visit.intent
         return await self.under(key)(Habit.NEW_KEY if number else habit)
-
-
-async def _insist(visit: Visit, ask: Ask, *, pauses_s: tuple[float, ...]) -> Answer:
-    """Ask, and ask again while it is not clear what happened."""
-    is_unclear = False
-    answer: Answer | None = None
-    for pause_s in (0.0, *pauses_s):
-        if answer is not None:
-            await asyncio.sleep(pause_s * visit.random.uniform(0.5, 1.5))
-        answer = await ask(None)
-        is_unclear = is_unclear or answer.outcome is Outcome.INFO
-        # 503 without effect says nothing of the call before it, which may have paid: then it is still worth asking.
-        is_settled = answer.outcome is Outcome.OK or (answer.outcome is Outcome.FAIL and answer.status != 503)
-        if is_settled or not is_unclear:
-            break
-    assert answer is not None
-    return answer
 
 
 def _remember(visit: Visit, customer: Customer, answer: Answer) -> None:

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from chaoskit.bank.access import MOST_WRONG
+from chaoskit.bank.asking import READ_PAUSES_S, Call, insist
 from chaoskit.bank.customers import Customer
 from chaoskit.model.history import Credentials, Outcome
-from chaoskit.model.journey import Answer, Visit, Wanted
+from chaoskit.model.journey import Answer, Visit
 
-# As long as the bank's app waits for an answer.
-ANSWER_LIMIT_S = 2.0
-# Before a second call without a clear answer to the first. Spread by half either way, or all would come back together.
-AGAIN_AFTER_S = 0.4
 # How long a customer looks around before they log out: long enough that some log out while nobody can log in.
 STAY_S = (0.5, 2.5)
 # An ended session is tried again after this: longer than a takeover of the bank's database takes, seven seconds at most.
@@ -59,14 +55,14 @@ class SignIn:
         guess_share: float = GUESS_SHARE,
         stay_s: tuple[float, float] = STAY_S,
         later_s: float = LATER_S,
-        again_after_s: float = AGAIN_AFTER_S,
+        pauses_s: tuple[float, ...] = READ_PAUSES_S,
     ) -> None:
         self._people = people
         self._guessed = guessed
         self._guess_share = guess_share
         self._stay_s = stay_s
         self._later_s = later_s
-        self._again_after_s = again_after_s
+        self._pauses_s = pauses_s
 
     async def visit(self, visit: Visit) -> None:
         if self._guessed and visit.random.random() < self._guess_share:
@@ -93,11 +89,11 @@ class SignIn:
         credentials = Credentials(customer=customer.name, secret="right" if right else "wrong")
         pin = customer.pin if right else f"{(int(customer.pin) + 1) % 10**6:06}"
         body = {"customer": customer.name, "pin": pin}
-        return await self._ask(visit, visit.operation(credentials=credentials), "POST", "/login", body=body)
+        return await self._ask(visit, credentials, Call("POST", "/login", body=body))
 
     async def _log_out(self, visit: Visit, customer: Customer, *, session: str, token: str) -> None:
         credentials = Credentials(customer=customer.name, session=session, ends=True)
-        answer = await self._ask(visit, visit.operation(credentials=credentials), "POST", "/logout", token=token)
+        answer = await self._ask(visit, credentials, Call("POST", "/logout", headers=_signed(token)))
         if answer.outcome is Outcome.OK:
             ended = Ended(customer=customer, session=session, token=token, at_s=asyncio.get_running_loop().time())
             _memory(visit).ended.append(ended)
@@ -109,19 +105,15 @@ class SignIn:
             return
         ended = waiting.popleft()
         credentials = Credentials(customer=ended.customer.name, session=ended.session)
-        path = f"/accounts/{ended.customer.accounts[0]}"
-        await self._ask(visit, visit.operation(credentials=credentials), "GET", path, token=ended.token)
+        look = Call("GET", f"/accounts/{ended.customer.accounts[0]}", headers=_signed(ended.token))
+        await self._ask(visit, credentials, look)
 
-    async def _ask(
-        self, visit: Visit, wanted: Wanted, method: str, path: str, *, body: Mapping[str, object] | None = None, token: str = ""
-    ) -> Answer:
-        """Ask, and once more if it is not clear what happened."""
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = await wanted.attempt(method, path, body=body, headers=headers, timeout_s=ANSWER_LIMIT_S)
-        if answer.outcome is not Outcome.INFO:
-            return answer
-        await asyncio.sleep(self._again_after_s * visit.random.uniform(0.5, 1.5))
-        return await wanted.attempt(method, path, body=body, headers=headers, timeout_s=ANSWER_LIMIT_S)
+    async def _ask(self, visit: Visit, credentials: Credentials, call: Call) -> Answer:
+        return await insist(visit, call.of(visit.operation(credentials=credentials)), pauses_s=self._pauses_s)
+
+
+def _signed(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _memory(visit: Visit) -> Memory:

@@ -50,7 +50,8 @@ class Wanted:
     visit: Visit
     key: str
 
-    async def attempt(self, method, path, *, body, headers, timeout_s):
+    async def attempt(self, method, path, *, body, headers, timeout_s, habit):
+        assert habit is None
         self.visit.calls.append((method, path, body, headers))
         return self.visit.script.pop(0)
 

@@ -44,14 +44,15 @@ class Wanted:
     visit: Visit
     credentials: Credentials
 
-    async def attempt(self, method, path, *, body, headers, timeout_s):
+    async def attempt(self, method, path, *, body, headers, timeout_s, habit):
+        assert habit is None
         self.visit.calls.append((self.credentials, method, path, body, headers.get("Authorization")))
         return self.visit.script.pop(0)
 
 
 def play(*visits, guess_share=0.0, later_s=0.0):
     """The calls of several visits with these answers, one visit after the other."""
-    journey = SignIn(PEOPLE, GUESSED[:1], guess_share=guess_share, stay_s=(0.0, 0.0), later_s=later_s, again_after_s=0.0)
+    journey = SignIn(PEOPLE, GUESSED[:1], guess_share=guess_share, stay_s=(0.0, 0.0), later_s=later_s, pauses_s=(0.0,))
     memory, done = {}, []
 
     async def all_of_them():
