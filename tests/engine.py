@@ -7,6 +7,8 @@ they are built once. Anywhere else the command runs without one, and is told why
 
 import contextlib
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,8 +24,8 @@ NO_ENGINE = "CHAOSKIT_NO_ENGINE"
 START_S = 60.0  # two seconds on a quiet machine; the first start makes its folders
 END_S = 30.0  # it ends its containers first, each of which has ten seconds
 INSTALL_S = 600.0
-PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "iptables": "iptables"}
-"""The engine, and what makes Debian's small image where no registry can be reached."""
+PACKAGES = {"dockerd": "docker.io", "mmdebstrap": "mmdebstrap", "iptables": "iptables", "ip": "iproute2"}
+"""The engine, what makes Debian's small image where no registry can be reached, and what takes back the engine's network."""
 
 
 def main(command, *, address=None):
@@ -59,10 +61,15 @@ def answers(address):
 
 
 def why_not_started():
-    """Why no engine may be started here; "" when one may."""
+    """Why no engine may be started now; "" when one may."""
     for variable in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         if os.environ.get(variable):
             return f"{variable} names one"
+    return why_not_here()
+
+
+def why_not_here():
+    """Why no engine may be started by this user of this machine; "" when one may."""
     if os.geteuid() != 0:
         return f"this is user {os.geteuid()}, not root"
     if not Path("/etc/debian_version").exists() or shutil.which("apt-get") is None:
@@ -110,12 +117,51 @@ def run_quietly(argv):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=INSTALL_S, env=variables)  # noqa: PLW1510
 
 
+class HostNetwork:
+    """What a dockerd does to this machine's network and leaves behind: rules, chains, a policy, a bridge, forwarding.
+
+    Only what names Docker's own chains and bridges is taken back, and only what was not there when this was made.
+    """
+
+    TABLES = ("filter", "nat")
+    FORWARDS = Path("/proc/sys/net/ipv4/ip_forward")
+    BRIDGE = Path("/sys/class/net/docker0")
+    MADE = re.compile(r"DOCKER|docker0|\bbr-[0-9a-f]{12}\b|^-P FORWARD ")
+
+    def __init__(self):
+        self._rules = {table: self._made(table) for table in self.TABLES}
+        self._forwards = self.FORWARDS.read_text()
+        self._had_bridge = self.BRIDGE.exists()
+
+    def restore(self):
+        """Take it back. Returns what is left of it, in words; "" when nothing is."""
+        for table, before in self._rules.items():
+            now = self._made(table)
+            commands = [["-D", *words[1:]] for words in now if words[0] == "-A" and words not in before]
+            chains = [words[1] for words in now if words[0] == "-N" and words not in before]
+            commands += [[verb, chain] for verb in ("-F", "-X") for chain in chains]
+            commands += [words for words in before if words[0] == "-P" and words not in now]
+            for words in commands:
+                run_quietly(["iptables", "--wait", "--table", table, *words])
+        if self.BRIDGE.exists() and not self._had_bridge:
+            run_quietly(["ip", "link", "delete", self.BRIDGE.name])
+        self.FORWARDS.write_text(self._forwards)
+        left = [" ".join(words) for table, before in self._rules.items() for words in self._made(table) if words not in before]
+        left += [f"the bridge {self.BRIDGE.name}"] if self.BRIDGE.exists() and not self._had_bridge else []
+        return ", ".join(left)
+
+    def _made(self, table):
+        lines = run_quietly(["iptables", "--wait", "--table", table, "--list-rules"]).stdout.splitlines()
+        return [shlex.split(line) for line in lines if self.MADE.search(line)]
+
+
 class Engine:
     """A dockerd of our own, with nothing in common with another one on this machine but the kernel. Raises `RuntimeError`."""
 
     def __init__(self, *, cache, arguments=()):
         self.cache = cache
         self.cache.mkdir(parents=True, exist_ok=True)
+        self._network = HostNetwork()
         self._folder = Path(tempfile.mkdtemp(prefix="chaoskit-engine-"))
         self.address = f"unix://{self._folder}/docker.sock"
         log = self._folder / "log"
@@ -155,6 +201,8 @@ class Engine:
             if point.startswith((f"{self._folder}/", f"{self.cache}/")):
                 run_quietly(["umount", "--lazy", point])
         shutil.rmtree(self._folder, ignore_errors=True)
+        if left := self._network.restore():
+            say(f"of the engine's network there is left: {left}")
 
 
 def processes_naming(text):

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def ask(capfd):
 
 
 only_root_on_debian = pytest.mark.skipif(
-    bool(engine.why_not_started()) or shutil.which("setpriv") is None, reason="an engine is started by root on Debian only"
+    bool(engine.why_not_here()) or shutil.which("setpriv") is None, reason="an engine is started by root on Debian only"
 )
 
 
@@ -143,3 +144,54 @@ def test_an_engine_that_somebody_has_named_is_not_replaced_by_another(monkeypatc
     seen = json.loads(capfd.readouterr().out)
     assert seen["address"] == (NOBODY if variable == "DOCKER_HOST" else "")
     assert f"none was started: {variable} names one" in seen["reason"]
+
+
+NETWORK = f"""
+import json, subprocess, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import engine
+
+def run(*words):
+    subprocess.run(words, check=True)
+
+def seen():
+    tables = [subprocess.run(["iptables", "-t", table, "-S"], capture_output=True, text=True).stdout for table in ("filter", "nat")]
+    return [*tables, engine.HostNetwork.BRIDGE.exists(), engine.HostNetwork.FORWARDS.read_text()]
+
+run("iptables", "-A", "FORWARD", "-s", "10.9.0.0/16", "-j", "ACCEPT")
+if sys.argv[1] == "there before":
+    run("iptables", "-N", "DOCKER-USER")
+    run("iptables", "-A", "FORWARD", "-j", "DOCKER-USER")
+before, network = seen(), engine.HostNetwork()
+# As a dockerd does.
+for chain in ("DOCKER", "DOCKER-ISOLATION-STAGE-1"):
+    run("iptables", "-N", chain)
+run("iptables", "-t", "nat", "-N", "DOCKER")
+run("iptables", "-t", "nat", "-A", "OUTPUT", "!", "-d", "127.0.0.0/8", "-m", "addrtype", "--dst-type", "LOCAL", "-j", "DOCKER")
+run("iptables", "-A", "DOCKER-ISOLATION-STAGE-1", "-j", "RETURN")
+run("iptables", "-I", "FORWARD", "-j", "DOCKER-ISOLATION-STAGE-1")
+run("iptables", "-A", "FORWARD", "-o", "docker0", "-j", "DOCKER")
+run("iptables", "-P", "FORWARD", "DROP")
+run("ip", "link", "add", "docker0", "type", "bridge")
+engine.HostNetwork.FORWARDS.write_text("1")
+made, left = seen(), network.restore()
+print(json.dumps([before, made, seen(), left]))
+"""
+
+
+@only_root_on_debian
+@pytest.mark.parametrize("what", ["nothing", "there before"])
+def test_what_an_engine_does_to_the_network_is_taken_back_and_nothing_else(monkeypatch, tmp_path, what):
+    """In a network of its own, by the real programs."""
+    monkeypatch.setenv("PATH", os.environ["PATH"].removeprefix(f"{tmp_path / 'bin'}:"))
+    # What shows a network's devices belongs to whoever mounted it, so it is mounted anew.
+    script = f"mount -t sysfs sysfs /sys && exec {shlex.join([sys.executable, '-c', NETWORK, what])}"
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, made, after, left = json.loads(done.stdout)
+    assert made != before
+    assert made[2] is True
+    assert after == before
+    assert left == ""
