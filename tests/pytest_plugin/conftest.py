@@ -10,8 +10,9 @@ import pytest
 from chaoskit.registry import Registry
 
 # A session within this process takes what is imported by then, and forgets at its end what it has imported itself: a class would
-# be there twice. So all that it may need is imported here.
-LOADED = [importlib.import_module(f"chaoskit.pytesting.{name}") for name in ("collecting", "html", "summary")]
+# be there twice, and every session would wait for it anew. So all that it may need is imported here.
+LOADED = [importlib.import_module(f"chaoskit.pytesting.{name}") for name in ("collecting", "html", "session", "summary")]
+LOADED += [importlib.import_module(name) for name in ("chaoskit.testing", "hypothesis")]
 LOADED += [part.load() for kind in ("faults", "checks", "places") for part in Registry().parts(kind)]
 
 CONFTEST = '''

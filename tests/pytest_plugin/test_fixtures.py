@@ -136,6 +136,16 @@ def test_what_is_no_environment_is_told_with_its_place(suite):
     result.stdout.fnmatch_lines(["*test_it.py:10: environment fixture 'mine' returned <generator *>; *return it, do not yield it*"])
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """What a shell starts in the background ignores Ctrl-C, and so does all that it starts in turn."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.whole
+@pytest.mark.usefixtures("heeds_interrupts")
 @pytest.mark.parametrize("number, word", [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
 @pytest.mark.parametrize("inside", ["load", "experiment"])
 def test_a_session_that_is_asked_to_end_takes_everything_down(suite, document, number, word, inside):
@@ -174,6 +184,7 @@ def wait_until(is_so, process):
         time.sleep(0.02)  # between two looks, until the deadline
 
 
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_handlers_of_somebody_else_are_left_alone_and_ours_are_gone_at_the_end(suite):
     suite.tests("""
         import signal

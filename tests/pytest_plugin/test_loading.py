@@ -102,6 +102,7 @@ def test_looking_only_starts_nothing(suite, document, words):
     assert not (suite.path / "runs").exists()
 
 
+@pytest.mark.whole
 def test_hypothesis_draws_what_is_run(suite):
     """A search within a test: every example is a run on the test's report, and what was found fails it by its own name."""
     suite.tests("""

@@ -4,6 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.whole  # each starts three processes, some of them several times
+
 
 def test_workers_have_environments_and_locks_of_their_own(suite, document):
     """Both are inside a run at the same moment: each waits for the other one, which a shared lock would forbid."""
