@@ -19,11 +19,13 @@ class Wire:
         self.open = asyncio.Event()
         self.open.set()
         self.swallowed = asyncio.Event()
-        self.tasks = []
+        self.tasks, self.writers = [], []
 
     async def carry(self, reader, writer):
         with suppress(OSError):
+            self.writers.append(writer)
             there_reader, there_writer = await asyncio.open_connection(*self.target)
+            self.writers.append(there_writer)
             self.tasks += [
                 asyncio.create_task(self.pump(reader, there_writer)),
                 asyncio.create_task(self.pump(there_reader, writer)),
@@ -57,6 +59,9 @@ async def wired(postgres):
         for task in wire.tasks:
             task.cancel()
         await asyncio.gather(*wire.tasks, return_exceptions=True)
+        for writer in wire.writers:  # also those of tasks that were cancelled before their first turn
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in wire.writers), return_exceptions=True)
 
 
 def soon():
