@@ -10,7 +10,7 @@ READY := .venv/.ready
 SEED ?=
 FAILOVER := experiments/database_failover.chaos.yaml
 
-.PHONY: help setup demo test suite unit check images format bench compare matrix mutants clean distclean
+.PHONY: help setup demo test suite unit check images format bench compare matrix mutants versions clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | while IFS="$$(printf '\t')" read -r name says; do printf '  make %-10s %s\n' "$$name" "$$says"; done
@@ -47,6 +47,9 @@ check: $(READY) ## lint, format, strict types, architecture and unit tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -m 'not whole'
+
+versions: $(READY) ## the quick tests under every Python that is here, the plugin's with pytest 8 and 9
+	$(BIN)/python tests/versions.py
 
 images: $(READY) ## build the images of the bank, its database and Toxiproxy
 	$(BIN)/python -m chaoskit.environments.images
@@ -85,7 +88,7 @@ mutants: .mutants/.ready ## break the money checks in small ways and count what 
 	@touch .bench/.ready
 
 clean: ## remove runs, caches and builds
-	rm -rf runs dist build .mypy_cache .ruff_cache .pytest_cache .bench .mutants
+	rm -rf runs dist build .mypy_cache .ruff_cache .pytest_cache .bench .mutants .versions
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## the same, and .venv
