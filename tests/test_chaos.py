@@ -78,7 +78,7 @@ def test_a_run_by_hand_has_one_record_and_one_verdict(new, environment):
         verdict = chaos.verify(PASSES)
     assert verdict.result is Result.PASSED
     assert [fault["effect_seen"] for fault in verdict.faults] == [True, True]
-    assert all(fault["healed_at_s"] > fault["injected_at_s"] for fault in verdict.faults)
+    assert all(fault["healed_at_s"] >= fault["injected_at_s"] for fault in verdict.faults), "both are rounded to milliseconds"
     assert (verdict.seed, verdict.reproduce) == (7, "pytest tests/x.py::test_x")
     ((same, path),) = chaos.verdicts
     assert same is verdict
