@@ -76,7 +76,12 @@ def _run(given: argparse.Namespace) -> int:
         wiring.hold_back_unbound(experiment)
     seed = request.with_seed()
     if given.dry_run:
-        print("\n\n".join(wiring.schedule_text(experiment, registry, seed=seed) for experiment in experiments))
+        shown = []
+        for experiment in experiments:
+            text = wiring.schedule_text(experiment, registry, seed=seed)
+            against = wiring.against(request, experiment, registry, seed=seed, machine=_machine(given))
+            shown.append("\n  ".join([f"{text}\nthis machine would refuse it now:", *against]) if against else text)
+        print("\n\n".join(shown))
         return 0
     from chaoskit.engine.guard import StopFlag
     from chaoskit.model.verdict import merge
@@ -391,7 +396,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="the seed of every random choice (drawn and printed if not given)")
     run.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="where run folders go (default: runs)")
     run.add_argument("--json", action="store_true", help="print verdict.json instead of text")
-    run.add_argument("--dry-run", action="store_true", help="print the schedule and start nothing")
+    run.add_argument("--dry-run", action="store_true", help="print the schedule and what speaks against it here; start nothing")
     validate = add("validate", _validate, "read documents and report every mistake; starts nothing")
     validate.add_argument("file", type=Path, nargs="+")
     run.add_argument(

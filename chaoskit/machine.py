@@ -86,13 +86,7 @@ class Machine:
         `InvalidDocument` for a policy that cannot be read.
         """
         allowed, policies, now = permissions(allow), self.read_policies(), self.now()
-        reasons = [
-            *self.freezes_now(),
-            *_open_windows(policies, now, now + timedelta(seconds=experiment.load.duration_s) + AROUND),
-            *_not_allowed(experiment, policies, engine_address, allowed),
-            *_never_allowed(allowed, policies),
-            *_broken_limits(experiment, schedule, topology, policies),
-        ]
+        reasons = self._against(experiment, schedule, topology, engine_address=engine_address, allowed=allowed, policies=policies)
         environment = f"{topology.name} on {place}" + (f", {lock_name}" if lock_name else "")
         held = None
         try:
@@ -106,6 +100,38 @@ class Machine:
         finally:
             if held is not None:
                 held.release()
+
+    def against(
+        self, experiment: Experiment, schedule: Schedule, topology: Topology, *, engine_address: str, allow: Iterable[str]
+    ) -> list[str]:
+        """Everything that would speak against a run now, but for another run on its environment. Raises as `admitted` does."""
+        return self._against(
+            experiment,
+            schedule,
+            topology,
+            engine_address=engine_address,
+            allowed=permissions(allow),
+            policies=self.read_policies(),
+        )
+
+    def _against(
+        self,
+        experiment: Experiment,
+        schedule: Schedule,
+        topology: Topology,
+        *,
+        engine_address: str,
+        allowed: tuple[Permission, ...],
+        policies: tuple[Policy, ...],
+    ) -> list[str]:
+        now = self.now()
+        return [
+            *self.freezes_now(),
+            *_open_windows(policies, now, now + timedelta(seconds=experiment.load.duration_s) + AROUND),
+            *_not_allowed(experiment, policies, engine_address, allowed),
+            *_never_allowed(allowed, policies),
+            *_broken_limits(experiment, schedule, topology, policies),
+        ]
 
     def freeze_of_mine(self, *, is_root: bool) -> Path:
         """The file by which this user freezes runs: root for all users. Raises `UsageError` for a user without a home."""

@@ -23,7 +23,7 @@ from chaoskit.engine.runner import run
 from chaoskit.engine.schedule import Act, load_plan, plan
 from chaoskit.engine.store import RunFolder
 from chaoskit.machine import Machine
-from chaoskit.model.errors import ChaoskitError, NotExercised, UsageError
+from chaoskit.model.errors import ChaoskitError, MissingPart, NotExercised, Unsupported, UsageError
 from chaoskit.model.experiment import Experiment
 from chaoskit.model.history import Event
 from chaoskit.model.journey import Habit
@@ -174,13 +174,10 @@ def staged(
     from chaoskit.reports.progress import Discreet
 
     hold_back_unbound(experiment)
-    options, build = experiment.environment.options, None
+    build = None
     asked = given.environment
     if asked is None:
-        topology = registry.topology(experiment.environment.use)
-        build = functools.partial(
-            cast("Callable[..., Environment]", registry.place(experiment.environment.on)), topology, seed=seed, options=options
-        )
+        build = _build(experiment, registry, seed=seed)
         # A place is asked what it can do before there is a folder: what cannot be run leaves nothing behind.
         asked = build(logs=request.runs)
     with (machine or Machine.here()).admitted(
@@ -214,6 +211,30 @@ def staged(
                 ),
                 folder,
             )
+
+
+def _build(experiment: Experiment, registry: Registry, *, seed: int) -> Callable[..., Environment]:
+    """Makes the environment of *experiment*, not up yet, for whoever says where logs go."""
+    choice = experiment.environment
+    place = cast("Callable[..., Environment]", registry.place(choice.on))
+    return functools.partial(place, registry.topology(choice.use), seed=seed, options=choice.options)
+
+
+def against(request: Request, experiment: Experiment, registry: Registry, *, seed: int, machine: Machine) -> list[str]:
+    """What would speak against a run of *experiment* now, in words, for `--dry-run`: nothing is started, and no lock is taken.
+
+    Raises `InvalidDocument` for a policy that cannot be read, and `UsageError` for an unknown permission.
+    """
+    reasons, engine_address = [], ""
+    try:
+        asked = _build(experiment, registry, seed=seed)(logs=request.runs)
+        engine_address = asked.engine_address
+        check_capabilities(experiment, asked)
+    except (MissingPart, Unsupported) as error:
+        reasons.append(str(error))
+    schedule, topology = plan(experiment, seed=seed), registry.topology(experiment.environment.use)
+    refused = machine.against(experiment, schedule, topology, engine_address=engine_address, allow=request.allow)
+    return [experiment.secrets.redact(reason) for reason in (*refused, *reasons)]
 
 
 def report(verdict: Verdict, folder: RunFolder) -> None:

@@ -48,6 +48,31 @@ def test_a_dry_run_prints_the_schedule_and_starts_nothing(tmp_path, capsys):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_says_what_speaks_against_the_run(world, capsys):
+    assert world.run("--dry-run") == 0
+    assert "this machine would" not in capsys.readouterr().out
+    world.policy.write_text("chaoskit: 1\nproduction: true\nlimits: {services: 0}\n")
+    world("freeze", "--reason", "salary day")
+    capsys.readouterr()
+    assert world.run("--dry-run", "--allow", "remote-target") == 0
+    out = capsys.readouterr().out
+    head, _, reasons = out.partition("this machine would refuse it now:\n")
+    assert "inject  faults[1] kill" in head
+    lines = reasons.splitlines()
+    assert all(line.startswith("  ") for line in lines)
+    assert "salary day" in lines[0]
+    assert "--allow production" in lines[1]
+    assert "limits.services of" in lines[2]
+
+
+def test_a_dry_run_knows_an_engine_that_is_elsewhere(world, capsys, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+    assert world.run("--dry-run", "--on", "docker") == 0
+    assert "  the container engine at tcp://192.0.2.1:2375 is not on this machine; " in capsys.readouterr().out
+    assert world.run("--dry-run", "--on", "docker", "--allow", "remote-engine") == 0
+    assert "this machine would" not in capsys.readouterr().out
+
+
 @pytest.fixture
 def sweep(tmp_path):
     path = tmp_path / "sweep.chaos.yaml"
