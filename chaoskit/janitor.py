@@ -35,10 +35,14 @@ class Janitor:
         self._process = process
 
     @classmethod
-    def start(cls, folder: RunFolder) -> Self:
-        """Start it and wait until it watches. Raises `MissingPart` when it does not: a run that nobody would heal is not begun."""
-        words = ["-m", "chaoskit.janitor", str(folder.path.resolve()), str(os.getpid())]
-        return cls(Detached.start("the run's janitor", words, within_s=START_S))
+    def start(cls, folder: RunFolder, *, held: lock.EnvironmentLock | None = None) -> Self:
+        """Start it and wait until it watches. Raises `MissingPart` when it does not: a run that nobody would heal is not begun.
+
+        It keeps the lock *held* until it has healed, should the run die.
+        """
+        files = () if held is None else (held.file,)
+        words = ["-m", "chaoskit.janitor", str(folder.path.resolve()), str(os.getpid()), *map(str, files)]
+        return cls(Detached.start("the run's janitor", words, within_s=START_S, inherits=files))
 
     @property
     def pid(self) -> int:
@@ -68,8 +72,12 @@ class Healed:
     """The verdict that was written for it; "" when it had one."""
 
 
-def heal(folder: RunFolder, *, by: str, say: Callable[[str], None] = lambda _line: None) -> Healed:
+def heal(
+    folder: RunFolder, *, by: str, say: Callable[[str], None] = lambda _line: None, let_go: Callable[[], None] = lambda: None
+) -> Healed:
     """Undo and remove whatever a dead run has left, and give its folder the end that it lacks. May be done twice.
+
+    *let_go* is called when all is undone that can be: others may have the environment from then on.
 
     Blocks a few seconds, with containers up to half a minute. Raises `UsageError` for a run that is alive and for a folder that is
     none of a run, and `CannotHeal` or `CannotRecord` when what is left cannot even be read or written down.
@@ -100,6 +108,7 @@ def heal(folder: RunFolder, *, by: str, say: Callable[[str], None] = lambda _lin
     healed.problems += replayed.problems
     if replayed.healed or (holder is not None and not records.is_closed):
         _tell_ledger(folder, replayed.healed, by=by, is_closed=not healed.problems)
+    let_go()
     if not has_verdict:
         lock.sweep(str(folder.path.resolve()))
         from chaoskit import wiring
@@ -239,8 +248,8 @@ def _end_line(path: Path) -> None:
                 file.write(b"\n")
 
 
-def main(path: str, parent: str) -> None:
-    """Wait for the end of the run; clean up if it did not come by itself."""
+def main(path: str, parent: str, held: str = "") -> None:
+    """Wait for the end of the run; clean up if it did not come by itself. *held* is the number of its lock's open file."""
     from chaoskit.environments.sweep import wait_ended
 
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -256,7 +265,7 @@ def main(path: str, parent: str) -> None:
 
     say("the run's process is gone")
     try:
-        healed = heal(folder, by="the janitor", say=say)
+        healed = heal(folder, by="the janitor", say=say, let_go=lambda: os.close(int(held)) if held else None)
     except BaseException as error:
         say(f"could not clean up: {type(error).__name__}: {error}; try: chaoskit heal {path}")
         raise

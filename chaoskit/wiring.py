@@ -197,7 +197,7 @@ def staged(
             remote = {"allow_remote": True} if asked.engine_address and Permission.REMOTE_ENGINE in terms.allowed else {}
             asked = build(logs=folder.logs, **remote)
         stop.asked = folder.stop
-        with Janitor.start(folder):
+        with Janitor.start(folder, held=lock):
             yield (
                 Cast(
                     environment=asked,

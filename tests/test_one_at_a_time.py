@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -85,3 +86,37 @@ def test_a_run_that_was_killed_does_not_keep_the_next_one_out(first, tmp_path):
     second = start(tmp_path / "second", lock)
     second.communicate(timeout=WITHIN_S)
     assert second.returncode == 0
+
+
+def janitor_of(folder):
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode().split("\0") if process.name.isdecimal() else []
+            if "chaoskit.janitor" in words and str(folder) in words:
+                return int(process.name)
+    raise AssertionError("it has no janitor")
+
+
+def test_the_next_one_is_kept_out_as_long_as_the_janitor_of_a_killed_run_heals(first, tmp_path):
+    process, lock = first
+    (folder,) = (tmp_path / "first").iterdir()
+    janitor = janitor_of(folder)
+    os.kill(janitor, signal.SIGSTOP)
+    try:
+        process.kill()
+        process.wait(WITHIN_S)
+        second = start(tmp_path / "second", lock)
+        _, said = second.communicate(timeout=WITHIN_S)
+    finally:
+        os.kill(janitor, signal.SIGCONT)
+    assert second.returncode == 2
+    assert f"in use by {folder} (process {process.pid} of " in said
+    assert "which has died: its janitor is healing what it has left; try again in a moment, or see chaoskit heal RUN" in said
+    assert not (tmp_path / "second").exists()
+    deadline = time.monotonic() + WITHIN_S
+    while not (folder / "verdict.json").exists():
+        assert time.monotonic() < deadline, "its janitor did not end"
+        time.sleep(0.05)  # between two looks, bounded by the deadline
+    third = start(tmp_path / "third", lock)
+    third.communicate(timeout=WITHIN_S)
+    assert third.returncode == 0

@@ -1,7 +1,7 @@
 """A lock for each environment of this machine, so that two experiments never share one, whoever runs them.
 
-It is the kernel's lock on a file (`flock`), so a holder that has died holds nothing. What the file says is for people: anybody may
-have written it.
+It is the kernel's lock on a file (`flock`), so a holder that has died holds nothing; but a run's janitor has inherited it, and
+keeps it until it has healed. What the file says is for people: anybody may have written it.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ class EnvironmentLock:
         os.pwrite(self._file, data, 0)
         os.ftruncate(self._file, len(data))
 
+    @property
+    def file(self) -> int:
+        """Its open file. A process that inherits it keeps the lock as well, until that process closes it or ends."""
+        return self._file
+
     def release(self) -> None:
         """Let others have it. May be called twice."""
         if self._file < 0:
@@ -78,10 +83,16 @@ def take(environment: str, *, run: str, now: datetime, folders: Iterable[Path] =
             if _is_at(path, file):
                 return EnvironmentLock(path, file, holder)
         except BlockingIOError:
-            other = _read(file) or "a run that has not said its name yet"
+            other = _read(file)
             os.close(file)
+            in_use = f"environment {environment!r} is in use by {other or 'a run that has not said its name yet'}"
+            if other is not None and not _is_there(other.pid):
+                raise UsageError(
+                    f"{in_use}, which has died: its janitor is healing what it has left; try again in a moment, "
+                    "or see chaoskit heal RUN"
+                ) from None
             raise UsageError(
-                f"environment {environment!r} is in use by {other}; wait until it has ended, or stop it (chaoskit stop RUN). "
+                f"{in_use}; wait until it has ended, or stop it (chaoskit stop RUN). "
                 "If this run has a copy of its own that nobody else uses, give that a name: --lock NAME"
             ) from None
         except BaseException:
@@ -157,6 +168,16 @@ def _is_at(path: Path, file: int) -> bool:
         return False
     here = os.fstat(file)
     return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no number of a process at all
+        return True
+    return True
 
 
 def _read(file: int) -> Holder | None:

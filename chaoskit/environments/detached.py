@@ -26,8 +26,13 @@ class Detached:
         self._child = child
 
     @classmethod
-    def start(cls, what: str, arguments: Sequence[str], *, within_s: float, cwd: str | None = None) -> Self:
-        """Start this interpreter with *arguments*; wait until it watches. Raises `MissingPart`, with *what*, when it does not."""
+    def start(
+        cls, what: str, arguments: Sequence[str], *, within_s: float, cwd: str | None = None, inherits: Sequence[int] = ()
+    ) -> Self:
+        """Start this interpreter with *arguments*; wait until it watches. Raises `MissingPart`, with *what*, when it does not.
+
+        *inherits* are open files that it has under the same numbers.
+        """
         child = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=subprocess.PIPE,
@@ -35,6 +40,7 @@ class Detached:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # no Ctrl-C and no closed terminal ends it
             cwd=cwd,
+            pass_fds=tuple(inherits),
         )
         detached = cls(child)
         if detached._line(within_s) != b"ready\n":
