@@ -24,7 +24,7 @@ from chaoskit.engine.schedule import Act, Entry
 from chaoskit.engine.store import BY_HAND, RunFolder
 from chaoskit.machine import Machine
 from chaoskit.model.errors import CannotInject, ChaoskitError, UsageError
-from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape
+from chaoskit.model.experiment import EnvironmentChoice, Experiment, Injection, LoadShape, Unanswered
 from chaoskit.model.history import Event, History
 from chaoskit.model.journey import Habit
 from chaoskit.model.protocols import Checker, Environment, Fault, Load, LoadControl, Progress, Sign
@@ -193,12 +193,14 @@ class Chaos:
         at_most_s: float = 600.0,
         seed: int | None = None,
         habits: Mapping[Habit, float] | None = None,
+        unanswered: Unanswered = Unanswered.TOMBSTONE,
     ) -> Iterator[LoadControl]:
         """Let customers in for the length of the block: the first part of a run by hand, which `verify` judges.
 
         *mix* weighs the journeys of the environment, *habits* say which share of the customers has which one, at most one each. At
         the end of the block, or after *at_most_s*, no more customers come; those who are there may finish, what is injected is
-        healed, and the books are read. An error of the block ends the run as ABORTED, and is raised.
+        healed, what had no clear answer is dealt with as *unanswered* says, and the books are read. An error of the block ends
+        the run as ABORTED, and is raised.
         """
         environment = self._needed()
         if self._by_hand is not None:
@@ -211,7 +213,9 @@ class Chaos:
         experiment = Experiment(
             title=self._title or "a run by hand",
             environment=EnvironmentChoice(use=environment.topology.name, on=environment.name),
-            load=LoadShape(arrivals_per_s=arrivals_per_s, duration_s=at_most_s, mix=mix, habits=habits or {}),
+            load=LoadShape(
+                arrivals_per_s=arrivals_per_s, duration_s=at_most_s, mix=mix, habits=habits or {}, unanswered=unanswered
+            ),
             document=f"{BY_HAND}; the same again: {self._reproduce or self._title}\n",
         )
         request = Request(

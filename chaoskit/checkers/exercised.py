@@ -43,7 +43,7 @@ class Exercised:
 
     def check(self, history: History) -> tuple[Finding, ...]:
         missing = (*_faults_missing(history), *_load_missing(history), *self._journeys_missing(history))
-        unknown = sum(operation.outcome is Outcome.INFO for operation in history.operations)
+        unknown = sum(operation.as_its_customer_saw.outcome is Outcome.INFO for operation in history.operations)
         count = len(history.operations)
         share = percent(unknown, count) if count else "none"
         seen = (
@@ -66,7 +66,7 @@ class Exercised:
         for journey in measures.journeys(history):
             before, during, after = (_counts(history, journey, period) for period in ("before", "faults", "after"))
             if not history.faults:
-                ok = sum(o.outcome is Outcome.OK for o in history.of(journey))
+                ok = sum(o.as_its_customer_saw.outcome is Outcome.OK for o in history.of(journey))
                 if ok < self.at_least:
                     yield f"{journey}: only {ok} operations were ok, {self.at_least} are needed"
                 continue

@@ -24,7 +24,7 @@ from chaoskit.documents.parts import Parts, Scope
 from chaoskit.documents.secrets import SecretValues
 from chaoskit.documents.tree import SECRET, Items, Node, Pairs, Problems, Scalar, Tree, parse, written_out
 from chaoskit.model.errors import InvalidDocument, Problem
-from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step
+from chaoskit.model.experiment import EnvironmentChoice, Experiment, LoadShape, Step, Unanswered
 from chaoskit.model.journey import Habit
 from chaoskit.model.secrets import Secrets, without_url_passwords
 from chaoskit.model.topology import Topology
@@ -68,6 +68,7 @@ LOAD = {
     "mix": "a mapping of journeys to their weights, such as {balance: 5, transfer: 3}",
     "profile": "a name such as steady, or a list of {at: …, times: …}",
     "warned": "ok or info: what an answer counts as that says done with a warning",
+    "unanswered": "tombstone or re-send: what is done at the end about what had no clear answer",
     "habits": "a mapping of habits to the shares of the customers that have them, such as {double-tap: 5%}",
 }
 STEP = {"at": "a duration such as 250ms, 5s or 1m30s", "times": "a number of times"}
@@ -460,6 +461,7 @@ class _Reader:
             profile=profile,
             habits=habits,
             warned=self._warned(given.get("warned")),
+            unanswered=self._unanswered(given.get("unanswered")),
         )
         return shape, mix, duration_s
 
@@ -468,6 +470,13 @@ class _Reader:
         if node is not None and word is not None:
             self._fields.one_of(node, word, ("ok", "info"), what="what such an answer counts as")
         return "info" if word == "info" else "ok"
+
+    def _unanswered(self, node: Node | None) -> Unanswered:
+        word = None if node is None else self._fields.name(node, expected=LOAD["unanswered"])
+        if node is None or word is None:
+            return Unanswered.TOMBSTONE
+        is_known = self._fields.one_of(node, word, [one.value for one in Unanswered], what="what can be done about it")
+        return Unanswered(word) if is_known else Unanswered.TOMBSTONE
 
     def _mix(self, node: Node | None, topology: Topology | None) -> Mapping[str, float] | None:
         pairs = self._fields.pairs(node, LOAD["mix"])

@@ -13,6 +13,7 @@ from chaoskit.documents.matrix import MOST_ENTRIES
 from chaoskit.documents.parameters import Parameter, parameters
 from chaoskit.documents.quantities import LARGEST, PATTERNS
 from chaoskit.documents.reading import DOCUMENT, ENVIRONMENT, LOAD, LOAD_REQUIRED, MARK, REQUIRED, STEP, VERSION
+from chaoskit.model.experiment import Unanswered
 from chaoskit.model.journey import Habit
 from chaoskit.model.units import Kind, Unit
 from chaoskit.registry import Registry, summary
@@ -75,6 +76,7 @@ def _properties(registry: Registry) -> dict[str, Schema]:
             "mix": {"type": "object", "minProperties": 1, "additionalProperties": _ref("factor")},
             "profile": profiles,
             "warned": {"anyOf": [{"enum": ["ok", "info"]}, _variable()]},
+            "unanswered": {"anyOf": [{"enum": [one.value for one in Unanswered]}, _variable()]},
             "habits": habits,
         },
         required=LOAD_REQUIRED,

@@ -11,7 +11,7 @@ from chaoskit.engine import early
 from chaoskit.model import measures
 from chaoskit.model.errors import NotExercised
 from chaoskit.model.experiment import Experiment
-from chaoskit.model.history import History
+from chaoskit.model.history import History, Outcome
 from chaoskit.model.protocols import Checker
 from chaoskit.model.verdict import Finding, Result, Verdict, merge
 
@@ -46,8 +46,8 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         rpo_amount=amount,
         rpo_text="" if amount is None else history.currency.shown(amount),
         faults=tuple(_fault_rows(history)),
-        operations=dict(sorted(Counter(operation.outcome.value for operation in history.operations).items())),
-        settled=dict(sorted(Counter(history.final.settled.values()).items())) if history.final else {},
+        operations=dict(sorted(Counter(one.as_its_customer_saw.outcome.value for one in history.operations).items())),
+        settled=_settled(history),
         took_s=_took_s(history),
         seed=seed,
         reproduce=reproduce,
@@ -55,6 +55,13 @@ def judge(experiment: Experiment, history: History, *, seed: int, reproduce: str
         not_shown=(*_absent(judged), *_not_shown(experiment, history)),
     )
     return experiment.secrets.redacted(verdict)  # a checker may quote its own parameters
+
+
+def _settled(history: History) -> dict[str, int]:
+    """How many of the operations without a clear answer ended how; `answered` are those that were answered when sent again."""
+    ends = Counter(history.final.settled.values()) if history.final else Counter()
+    answered = sum(o.outcome is Outcome.OK and o.as_its_customer_saw.outcome is not Outcome.OK for o in history.operations)
+    return dict(sorted((ends + Counter(answered=answered)).items()))
 
 
 def early_findings(experiment: Experiment, history: History) -> tuple[Finding, ...]:

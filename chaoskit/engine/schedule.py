@@ -61,5 +61,6 @@ def load_plan(experiment: Experiment, topology: Topology, *, seed: int, url: str
         history=history,
         secrets=experiment.secrets.values,
         warned=shape.warned,
+        unanswered=shape.unanswered.value,
         habits={habit.value: share for habit, share in shape.habits.items()},
     )

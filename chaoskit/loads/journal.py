@@ -106,6 +106,7 @@ class Journal:
         reverses: str = "",
         credentials: Credentials | None = None,
         habit: str = "",
+        is_resent: bool = False,
     ) -> None:
         # Written out by hand: a third of the cost of encoding a dict, and there are three lines to an operation.
         line = f'{{"event":"invoked","operation":{operation},"attempt":{attempt},"start_ns":{start_ns}'
@@ -123,6 +124,8 @@ class Journal:
                 line += f',"credentials":{self._encode({name: value for name, value in asdict(credentials).items() if value})}'
         if habit:
             line += f',"habit":{_encode(habit)}'
+        if is_resent:
+            line += ',"resent":true'
         self._lines.add(line + "}")
 
     def completed(

@@ -39,7 +39,7 @@ class Answer:
 class Engine:
     """What visits share: the connections, the journal, a memory for journeys and the numbering of operations."""
 
-    __slots__ = ("client", "habits", "host", "is_ending", "journal", "memory", "operations", "seed", "warned")
+    __slots__ = ("client", "habits", "host", "is_ending", "journal", "memory", "operations", "seed", "unanswered", "warned")
 
     def __init__(
         self,
@@ -59,6 +59,8 @@ class Engine:
         self.memory: dict[str, object] = {}
         self.host = client.target.name
         self.operations = 0
+        self.unanswered: list[Operation] = []
+        """What may be sent again at the end, of visits that are over."""
         self.is_ending = False
         """Calls that are cancelled from now on had no answer when the load ended; before, their journeys gave up."""
 
@@ -154,11 +156,28 @@ class Visit:
         for operation in self._operations:
             if operation.attempts:
                 self._engine.journal.closed(operation=operation.number, at_ns=at_ns)
+        self._engine.unanswered += self._unanswered()
 
     def cut_off(self) -> None:
         """The load ended first: what was sent stays without an answer. For the load only."""
         if not any(operation.attempts for operation in self._operations):
             self.end(why="the load ended before the journey made an attempt")
+        else:
+            self._engine.unanswered += self._unanswered()
+
+    def _unanswered(self) -> list[Operation]:
+        """What can be asked again without asking for anything new: under its own key, as long as nobody went another way since.
+
+        Whoever had it taken back wants it no more, and whoever asked again under a new key may have got it by that one.
+        """
+        unclear = [operation for operation in self._operations if operation.is_unclear]
+        if not unclear:
+            return []
+        reversed_ = {operation.reverses for operation in self._operations}
+        keys: dict[str, set[str]] = {}
+        for operation in self._operations:
+            keys.setdefault(operation.intent, set()).add(operation.key)
+        return [one for one in unclear if one.key not in reversed_ and len(keys[one.intent]) == 1]
 
     async def _exchange(
         self, method: str, path: str, *, body: Mapping[str, object] | None, headers: Mapping[str, str] | None, timeout_s: float
@@ -174,14 +193,17 @@ class Operation:
         "_begun_ns",
         "_credentials",
         "_due_ns",
-        "_intent",
-        "_key",
+        "_is_answered",
+        "_is_unknown",
+        "_last",
         "_legs",
-        "_reverses",
         "_session",
         "_visit",
         "attempts",
+        "intent",
+        "key",
         "number",
+        "reverses",
     )
 
     def __init__(
@@ -204,11 +226,19 @@ class Operation:
         self._due_ns = due_ns
         self._begun_ns = begun_ns
         self._legs = legs
-        self._key = key
         self._session = session
-        self._intent = intent
-        self._reverses = reverses
         self._credentials = credentials
+        self._last: tuple[bytes, float] | None = None
+        self._is_unknown = False
+        self._is_answered = False
+        self.key = key
+        self.intent = intent
+        self.reverses = reverses
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether nobody can say yet what became of it, and asking under its key would tell."""
+        return self._is_unknown and not self._is_answered and self.key != ""
 
     async def attempt(
         self,
@@ -224,10 +254,24 @@ class Operation:
         visit = self._visit
         engine = visit._engine  # noqa: SLF001 -- a visit and its operations are one thing
         request = encode(method, path, host=engine.host, body=body, headers=headers)
-        number = self._invoked(time.monotonic_ns(), habit=habit or "")
+        self._last = (request, timeout_s)
+        return await self._send(request, timeout_s=timeout_s, to_head=method == "HEAD", habit=habit or "")
+
+    async def again(self) -> Answer:
+        """Make its last call once more, word for word. For the load only, after its end."""
+        assert self._last is not None, "what is unclear was sent"
+        request, timeout_s = self._last
+        return await self._send(request, timeout_s=timeout_s, is_resent=True)
+
+    async def _send(
+        self, request: bytes, *, timeout_s: float, to_head: bool = False, habit: str = "", is_resent: bool = False
+    ) -> Answer:
+        engine = self._visit._engine  # noqa: SLF001 -- a visit and its operations are one thing
+        number = self._invoked(time.monotonic_ns(), habit=habit, is_resent=is_resent)
         try:
-            reply = await engine.client.exchange(request, timeout_s=timeout_s, to_head=method == "HEAD")
+            reply = await engine.client.exchange(request, timeout_s=timeout_s, to_head=to_head)
         except asyncio.CancelledError:
+            self._is_unknown = True
             if not engine.is_ending:
                 rule, at_ns = BY_TROUBLE[Trouble.GIVEN_UP], time.monotonic_ns()
                 engine.journal.completed(
@@ -235,6 +279,10 @@ class Operation:
                 )
             raise
         answer, served_by = _answer(reply, engine.warned)
+        if answer.outcome is Outcome.OK:
+            self._is_answered = True
+        elif answer.outcome is Outcome.INFO:
+            self._is_unknown = True
         engine.journal.completed(
             operation=self.number,
             attempt=number,
@@ -250,7 +298,7 @@ class Operation:
     def dispensed(self, amount: int) -> None:
         """Write into the record that a cash machine pays out *amount* for it, in minor units. Call it before the notes are out."""
         journal = self._visit._engine.journal  # noqa: SLF001 -- a visit and its operations are one thing
-        journal.dispensed(operation=self.number, key=self._key, amount=amount, at_ns=time.monotonic_ns())
+        journal.dispensed(operation=self.number, key=self.key, amount=amount, at_ns=time.monotonic_ns())
 
     def note(self, why: str, *, start_ns: int, end_ns: int) -> None:
         """Record an attempt that sent nothing, and why. For the load only."""
@@ -258,7 +306,7 @@ class Operation:
         journal = self._visit._engine.journal  # noqa: SLF001 -- a visit and its operations are one thing
         journal.completed(operation=self.number, attempt=number, end_ns=end_ns, outcome=Outcome.FAIL, why=why)
 
-    def _invoked(self, start_ns: int, *, habit: str = "") -> int:
+    def _invoked(self, start_ns: int, *, habit: str = "", is_resent: bool = False) -> int:
         self.attempts += 1
         visit = self._visit
         visit._engine.journal.invoked(  # noqa: SLF001 -- a visit and its operations are one thing
@@ -268,13 +316,14 @@ class Operation:
             journey=visit.journey,
             due_ns=self._due_ns,
             begun_ns=self._begun_ns,
-            intent=self._intent,
-            key=self._key,
+            intent=self.intent,
+            key=self.key,
             legs=self._legs,
             session=self._session,
-            reverses=self._reverses,
+            reverses=self.reverses,
             credentials=self._credentials,
             habit=habit,
+            is_resent=is_resent,
         )
         return self.attempts
 

@@ -19,7 +19,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import IO, NamedTuple
 
+from chaoskit.loads import again
 from chaoskit.model.errors import LoadFailed
+from chaoskit.model.experiment import Unanswered
 from chaoskit.model.history import LoadCounts
 from chaoskit.model.protocols import LoadPlan
 from chaoskit.model.secrets import Secrets
@@ -93,10 +95,15 @@ class OpenLoop:
         return latest.at_ns < self._begin_ns + int(plan.duration_s * 1e9) or latest.sent > latest.finished
 
     def finish(self, *, drain_s: float) -> LoadCounts:
-        """No more arrivals; wait up to *drain_s* for open visits, write the trailer, end the process. Raises `LoadFailed`."""
+        """No more arrivals; wait up to *drain_s* for open visits, write the trailer, end the process. Raises `LoadFailed`.
+
+        What had no clear answer is sent again before the trailer, for up to twenty seconds, if the plan asks for it.
+        """
+        asks_again = self._plan is not None and self._plan.unanswered == Unanswered.RE_SEND
+        limit_s = drain_s + ANSWER_LIMIT_S + (again.WITHIN_S if asks_again else 0.0)
         try:
             self._say({"finish": drain_s})
-            counts = self._wait("finished", timeout_s=drain_s + ANSWER_LIMIT_S, doing="finishing")["finished"]
+            counts = self._wait("finished", timeout_s=limit_s, doing="finishing")["finished"]
             assert isinstance(counts, dict), "the load process says counts"
             return LoadCounts(**counts)
         finally:

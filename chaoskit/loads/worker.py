@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, cast
 
+from chaoskit.loads.again import send_again
 from chaoskit.loads.connection import Client
 from chaoskit.loads.dispatcher import Begin, Dispatcher
 from chaoskit.loads.journal import Journal, Lines
@@ -28,6 +29,7 @@ from chaoskit.loads.journey import Engine, Visit
 from chaoskit.loads.loop import loop_factory
 from chaoskit.loads.schedule import Timetable
 from chaoskit.model.errors import CannotRecord, ChaoskitError, UsageError
+from chaoskit.model.experiment import Unanswered
 from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Journey
 from chaoskit.model.protocols import LoadPlan
@@ -93,6 +95,8 @@ async def drive(say: _Speaker) -> None:
         finished = dispatcher.finished
         engine.is_ending = True
         await dispatcher.cut_off()
+        if drain_s is not None and plan.unanswered == Unanswered.RE_SEND:
+            await send_again(engine.unanswered)
         counts = {"scheduled": dispatcher.sent, "sent": dispatcher.sent, "finished": finished, "drained": drained}
         if drain_s is not None:
             engine.journal.counts(scheduled=dispatcher.sent, sent=dispatcher.sent, finished=finished, drained=drained)

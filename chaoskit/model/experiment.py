@@ -5,6 +5,7 @@ Built by `documents` from YAML or by hand in Python; it never changes while it r
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -29,6 +30,15 @@ class EnvironmentChoice:
     fixture: str = ""
 
 
+class Unanswered(enum.StrEnum):
+    """What is done, after the load and once everything is healed, about operations that had no clear answer."""
+
+    TOMBSTONE = "tombstone"
+    """Nothing is asked for again. What has had no effect is refused from then on."""
+    RE_SEND = "re-send"
+    """Each is sent again under its key, until it is answered; what still is not gets its tombstone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """From `at_s` on, arrivals come at `times` the normal rate, until the next step."""
@@ -50,6 +60,7 @@ class LoadShape:
     """Which share of the customers has which habit, at most one each."""
     warned: Literal["ok", "info"] = "ok"
     """What an answer counts as that says "done" with a warning: as done, or as unknown."""
+    unanswered: Unanswered = Unanswered.TOMBSTONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

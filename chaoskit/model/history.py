@@ -48,6 +48,8 @@ class Attempt:
     result: Mapping[str, object] = field(default_factory=dict)
     habit: str = ""
     """The habit for which it was made (`chaoskit.model.journey.Habit`); "" for a call that a careful client would make, too."""
+    is_resent: bool = False
+    """Whether the load sent it after its end, to learn what became of the operation. Its customer saw nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,13 @@ class Operation:
             return self.attempts[0].end_ns
         ends = [attempt.end_ns for attempt in self.attempts if attempt.end_ns is not None]
         return max(ends) if len(ends) == len(self.attempts) else None
+
+    @property
+    def as_its_customer_saw(self) -> Operation:
+        """Without what the load sent again after its end: how well customers were served is judged by this."""
+        if len(self.attempts) == 1 or not self.attempts[-1].is_resent:
+            return self
+        return replace(self, attempts=tuple(attempt for attempt in self.attempts if not attempt.is_resent))
 
     @property
     def habit(self) -> str:
@@ -405,6 +414,8 @@ class HistoryReader:
         draft.attempts.setdefault(attempt, start_ns)
         if "habit" in event:
             draft.habits = {**(draft.habits or {}), attempt: str(event["habit"])}
+        if event.get("resent"):
+            draft.resent_from = min(attempt, draft.resent_from or attempt)
         draft.built = None
 
     def _on_completed(self, event: Event) -> None:
@@ -421,6 +432,7 @@ class HistoryReader:
             served_by=_name(event.get("served_by", "")),
             result={_name(name): value for name, value in _mapping(event.get("result", {})).items()},
             habit=draft.habits.get(number, "") if draft.habits else "",
+            is_resent=draft.is_resent(number),
         )
         draft.built = None
 
@@ -599,8 +611,13 @@ class _Draft:
     attempts: dict[int, int | Attempt] = field(default_factory=dict)
     habits: Mapping[int, str] | None = None
     """By attempt; None for nearly every operation, which has none."""
+    resent_from: int | None = None
+    """The first attempt that the load made after its end; None for nearly every operation."""
     closed_ns: int | None = None
     built: Operation | None = None
+
+    def is_resent(self, attempt: int) -> bool:
+        return self.resent_from is not None and attempt >= self.resent_from
 
     def operation(self) -> Operation:
         if self.built is None:
@@ -610,7 +627,12 @@ class _Draft:
                 due_ns=self.due_ns,
                 begun_ns=self.begun_ns,
                 attempts=tuple(
-                    Attempt(number=number, start_ns=known, habit=(self.habits or {}).get(number, ""))
+                    Attempt(
+                        number=number,
+                        start_ns=known,
+                        habit=(self.habits or {}).get(number, ""),
+                        is_resent=self.is_resent(number),
+                    )
                     if isinstance(known, int)
                     else known
                     for number, known in self.attempts.items()

@@ -44,7 +44,12 @@ def is_served(operation: Operation) -> bool:
     if outcome is not Outcome.FAIL:
         return outcome is Outcome.OK
     # Any attempt: of a payment that was sent twice at once, one may be refused and the other one turned away.
-    return any(400 <= one.status < 500 and one.status not in _NOT_A_REFUSAL for one in operation.attempts)
+    return any(is_refusal(one.status) for one in operation.attempts)
+
+
+def is_refusal(status: int) -> bool:
+    """Whether an answer with this status, and without effect, was a decision about what was asked for."""
+    return 400 <= status < 500 and status not in _NOT_A_REFUSAL
 
 
 def journeys(history: History) -> tuple[str, ...]:
@@ -82,7 +87,7 @@ def due(history: History, journey: str, during: During = "run") -> tuple[Operati
     young_ns = decided_until_ns(history)
     injected_ns = history.first_injected_ns if during == "before" else None
     return tuple(
-        o
+        o.as_its_customer_saw
         for o in history.operations
         if o.journey == journey
         and from_ns <= o.due_ns < to_ns

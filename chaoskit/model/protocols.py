@@ -208,9 +208,11 @@ class LoadPlan:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not get into the records."""
     habits: Mapping[str, float] = field(default_factory=dict)
+    """Which share of the arrivals has which habit; the n-th arrival always has the same one."""
     warned: str = "ok"
     """The outcome of an answer that says "done" with a warning: `ok` or `info`."""
-    """Which share of the arrivals has which habit; the n-th arrival always has the same one."""
+    unanswered: str = "tombstone"
+    """What is done at the end about operations without a clear answer: `tombstone` or `re-send`."""
 
 
 class Load(LoadControl, Protocol):
@@ -228,6 +230,7 @@ class Load(LoadControl, Protocol):
     def finish(self, *, drain_s: float) -> LoadCounts:
         """No more arrivals; wait up to *drain_s* for open operations, write the trailer, end the process. May be called once.
 
+        Before the trailer, what had no clear answer is sent again if the plan asks for it.
         Raises `LoadFailed` if the process died before or did not answer; it is gone in any case.
         """
 

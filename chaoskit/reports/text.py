@@ -71,10 +71,12 @@ def _money(verdict: Verdict) -> Iterator[str]:
         yield f"  Money lost:  {verdict.rpo_text} in {verdict.rpo_operations} acknowledged operations"
     counts = verdict.operations
     unknown = counts.get("info", 0)
-    settled = ", ".join(f"{count} {_SETTLED.get(how, how)}" for how, count in verdict.settled.items())
+    answered = verdict.settled.get("answered", 0)
+    settled = ", ".join(f"{count} {_SETTLED.get(how, how)}" for how, count in verdict.settled.items() if how != "answered")
+    ends = [f"sent again and answered: {answered}"] * bool(answered) + [f"in the books: {settled}"] * bool(settled)
     yield (
         f"  Operations:  {counts.get('ok', 0)} ok, {counts.get('fail', 0)} refused without effect, {unknown} without an answer"
-        + (f" (in the books: {settled})" if settled else "")
+        + (f" ({'; '.join(ends)})" if ends else "")
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from chaoskit.documents import read_text
 from chaoskit.model.errors import InvalidDocument
-from chaoskit.model.experiment import EnvironmentChoice, LoadShape, Step
+from chaoskit.model.experiment import EnvironmentChoice, LoadShape, Step, Unanswered
 from chaoskit.model.journey import Habit
 from chaoskit.model.policy import Limits
 from chaoskit.registry import MONEY, Registry
@@ -114,6 +114,11 @@ def test_an_answer_with_a_warning_counts_as_done_unless_the_document_says_otherw
     assert read(valid.replace("  profile: rush", "  profile: rush\n  warned: info")).load.warned == "info"
 
 
+def test_what_had_no_clear_answer_is_not_sent_again_unless_the_document_says_so(read, valid):
+    assert read(valid).load.unanswered is Unanswered.TOMBSTONE
+    assert read(valid.replace("  profile: rush", "  profile: rush\n  unanswered: re-send")).load.unanswered is Unanswered.RE_SEND
+
+
 def test_habits_are_shares_of_the_customers(read, valid):
     experiment = read(valid.replace("  profile: rush", "  profile: rush\n  habits: {double-tap: 70%, new-key: 30%}"))
     assert experiment.load.habits == {Habit.DOUBLE_TAP: 0.7, Habit.NEW_KEY: 0.3}
@@ -133,7 +138,7 @@ MISTAKES = {
         "  profile: rush",
         "  profil: rush",
         [
-            "11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile, warned). Did you mean 'profile'?"
+            "11:3: load: 'profil' is not a key here (arrivals_per_s, duration, habits, mix, profile, unanswered, warned). Did you mean 'profile'?"
         ],
     ),
     "misspelt key of a fault": (
@@ -369,6 +374,11 @@ MISTAKES = {
         "  profile: rush",
         "  profile: rush\n  warned: fail",
         ["12:11: load.warned: 'fail' is not what such an answer counts as (info, ok)"],
+    ),
+    "what cannot be done about what had no answer": (
+        "  profile: rush",
+        "  profile: rush\n  unanswered: resend",
+        ["12:15: load.unanswered: 'resend' is not what can be done about it (re-send, tombstone). Did you mean 're-send'?"],
     ),
     "misspelt profile": (
         "profile: rush",

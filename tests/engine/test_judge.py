@@ -54,6 +54,18 @@ def test_a_run_that_nobody_came_to_shows_nothing():
     assert result(replace(HISTORY, operations=()), FixedChecker()) is Result.INCONCLUSIVE
 
 
+def test_what_was_answered_only_when_it_was_sent_again_is_counted_as_without_an_answer_and_as_settled():
+    lost = Attempt(number=1, start_ns=1, end_ns=2)
+    again = (
+        Attempt(number=2, start_ns=5, end_ns=6, is_resent=True),
+        Attempt(number=3, start_ns=7, end_ns=8, outcome=Outcome.OK, is_resent=True),
+    )
+    operations = (OPERATION, replace(OPERATION, attempts=(lost, *again)), replace(OPERATION, attempts=(lost, again[0])))
+    verdict = judge(experiment(FixedChecker()), replace(HISTORY, operations=operations), seed=1, reproduce="")
+    assert verdict.operations == {"info": 2, "ok": 1}
+    assert verdict.settled == {"answered": 1}
+
+
 HIT = FaultRecord(fault="f", kind="k", targets=(), due_ns=1, injecting_ns=1, effect_seen=True)
 
 

@@ -15,7 +15,7 @@ WAIT_S = 10.0
 
 
 class Server:
-    """Answers by path. `/stall` answers when `release` is set; `requests` has the first line of every request."""
+    """Answers by path. `/stall` answers when `release` is set, and `/away` from then on, to those who ask again; `requests` has the first line of every request."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -118,7 +118,9 @@ class Server:
             return False
         elif path == "/garbage":
             connection.sendall(b"220 mail.example ESMTP\r\n")
-        elif path in ("/hang-up", "/hang-up-later"):
+        elif path == "/away" and self.release.is_set():
+            connection.sendall(_answer(b'{"ok":true}'))
+        elif path in ("/hang-up", "/hang-up-later", "/away"):
             return False
         elif path == "/reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -28,6 +28,9 @@ async def ok(visit):
 async def stall(visit):
     await visit.operation(key=visit.intent).attempt("POST", "/stall", body={}, timeout_s=60)
 
+async def away(visit):
+    await visit.operation(key=visit.intent).attempt("POST", "/away", body={}, timeout_s=10)
+
 async def loud(visit):
     print('{"error": "a journey says so"}', flush=True)
     await visit.operation().attempt("GET", "/ok", timeout_s=10)
@@ -55,7 +58,7 @@ def build(options, seed):
         await operation.attempt("GET", "/ok", timeout_s=10)
         raise ValueError("cannot say " + options["word"])
 
-    return {"told": told, "ok": ok, "stall": stall, "loud": loud, "blocked": blocked, "plain": plain, "called": Called()}
+    return {"told": told, "ok": ok, "stall": stall, "away": away, "loud": loud, "blocked": blocked, "plain": plain, "called": Called()}
 """
 
 
@@ -74,6 +77,7 @@ def plan(tmp_path, monkeypatch, server):
         secrets=(),
         journeys="journeys_of_a_test:build",
         history=None,
+        unanswered="tombstone",
     ) -> LoadPlan:
         return LoadPlan(
             url=server.url,
@@ -86,6 +90,7 @@ def plan(tmp_path, monkeypatch, server):
             steps=steps,
             history=history or str(tmp_path / "history.jsonl"),
             secrets=secrets,
+            unanswered=unanswered,
         )
 
     return plan
@@ -212,6 +217,30 @@ def test_a_load_whose_runner_dies_writes_what_it_has_and_goes(plan, server, tmp_
     assert len(history.operations) >= len(server.requests) > 0
 
 
+@pytest.mark.parametrize("mix", [{"away": 1.0}, {"stall": 1.0}], ids=["lost answers", "calls that were under way"])
+@pytest.mark.parametrize("unanswered", ["tombstone", "re-send"])
+def test_what_had_no_answer_is_sent_again_at_the_end_if_that_is_asked_for(load, plan, server, wait_until, mix, unanswered) -> None:
+    given = plan(mix=mix, rate=40.0, unanswered=unanswered)
+    load.start(given, timeout_s=START_S)
+    load.begin()
+    wait_until(lambda: len(server.requests) >= 10)
+    if "away" in mix:
+        server.release.set()
+    else:
+        threading.Timer(0.5, server.release.set).start()  # while they are sent again: the first calls have been cut off by then
+    load.finish(drain_s=0.0)
+    history = history_of(given)
+    unknown = [one for one in history.operations if one.as_its_customer_saw.outcome is Outcome.INFO]
+    again = [one for one in history.operations if one.attempts[-1].is_resent]
+    assert unknown
+    if unanswered == "tombstone":
+        assert not again
+    else:
+        assert {one.number for one in again} == {one.number for one in unknown}
+        assert {one.outcome for one in again} == {Outcome.OK}
+        assert [len(one.as_its_customer_saw.attempts) for one in again] == [1] * len(again)
+
+
 def test_the_end_of_its_input_ends_it_in_order(load, plan, server, wait_until) -> None:
     """Where there is no signal for a dead parent, this is how the load hears of it."""
     given = plan(mix={"ok": 9, "stall": 1}, duration_s=600)
@@ -239,7 +268,7 @@ def test_ctrl_c_does_not_reach_it(load, plan) -> None:
         ({"options": {"broken": "yes"}}, "raised ValueError: no such bank"),
         (
             {"mix": {"pay": 1.0}},
-            r"load\.mix: 'pay' is not a journey of journeys_of_a_test:build \(blocked, called, loud, ok, plain, stall, told\)",
+            r"load\.mix: 'pay' is not a journey of journeys_of_a_test:build \(away, blocked, called, loud, ok, plain, stall, told\)",
         ),
         ({"mix": {"plain": 1.0}}, "expected an `async def` function"),
         ({"history": "/no/such/folder/h"}, "cannot be opened for writing"),

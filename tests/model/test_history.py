@@ -266,6 +266,23 @@ def test_common_limits_and_what_other_banks_have_booked_are_kept_also_when_that_
         assert (short.torn_lines, short.final) == (1, None)
 
 
+def test_what_the_load_sent_again_is_told_apart_with_and_without_an_answer():
+    calls = [
+        {"event": "invoked", "operation": 1, "attempt": 1, "journey": "pay", "due_ns": 1, "start_ns": 1},
+        {"event": "completed", "operation": 1, "attempt": 1, "end_ns": 5, "outcome": "info"},
+        {"event": "invoked", "operation": 1, "attempt": 2, "start_ns": 20, "resent": True},
+    ]
+    answer = {"event": "completed", "operation": 1, "attempt": 2, "end_ns": 25, "outcome": "ok"}
+    (open_,) = read_history(lines(calls)).operations
+    (done,) = read_history(lines([*calls, answer])).operations
+    assert [[attempt.is_resent for attempt in one.attempts] for one in (open_, done)] == [[False, True]] * 2
+    assert (done.outcome, done.end_ns) == (Outcome.OK, 25)
+    assert (done.as_its_customer_saw.outcome, done.as_its_customer_saw.end_ns) == (Outcome.INFO, 5)
+    assert done.as_its_customer_saw == open_.as_its_customer_saw
+    (once,) = read_history(lines(calls[:2])).operations
+    assert once.as_its_customer_saw is once
+
+
 def test_the_habit_of_a_call_is_known_with_and_without_an_answer():
     first = {"event": "invoked", "operation": 1, "attempt": 1, "journey": "transfer", "due_ns": 1, "start_ns": 1, "key": "k"}
     second = {"event": "invoked", "operation": 1, "attempt": 2, "start_ns": 2, "habit": "double-tap"}

@@ -37,6 +37,16 @@ def history(*operations, hit=None, healed=None, load=True):
     )
 
 
+def test_a_customer_was_not_served_by_what_the_load_sent_again_after_its_end():
+    def resent(lost):
+        again = Attempt(number=2, start_ns=100 * 10**9, end_ns=101 * 10**9, outcome=Outcome.OK, status=200, is_resent=True)
+        return replace(lost, attempts=(*lost.attempts, again))
+
+    told = history(*map(resent, flow(0, 3, outcome="info")), *flow(3, 6))
+    assert measures.availability(told, "transfer") == 0.5
+    assert measures.outage_s(told, "transfer") == pytest.approx(3.01)
+
+
 @pytest.mark.parametrize(
     "outcome, status, is_served",
     [

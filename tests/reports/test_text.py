@@ -44,6 +44,14 @@ def test_says_what_broke_who_took_over_and_what_was_lost():
     assert "and 1 more in verdict.json" in text
 
 
+def test_what_was_answered_only_when_it_was_sent_again_is_told_apart_from_what_the_books_say():
+    assert "7 without an answer (sent again and answered: 5; in the books: 2 carried out)" in verdict(
+        settled={"answered": 5, "applied": 2}
+    )
+    assert "7 without an answer (sent again and answered: 7)" in verdict(settled={"answered": 7})
+    assert "7 without an answer\n" in verdict(settled={})
+
+
 def test_never_hides_what_is_not_healed_not_injected_or_not_known():
     assert "NOT HEALED" in verdict(faults=({**FAULT, "healed_at_s": None},))
     assert "effect NOT seen" in verdict(faults=({**FAULT, "effect_seen": False},))
