@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaoskit.checkers.money import NoOverdraft
+from chaoskit.checkers.money import NoOverdraft, group_limit
 from chaoskit.model.topology import Evidence, GroupLimit
 from chaoskit.model.verdict import Result
 
@@ -153,10 +153,25 @@ def test_what_could_have_been_in_too_many_orders_is_not_guessed(story, bank):
     assert finding.summary.endswith("firm: too much happened to it at once to try every order")
 
 
+@pytest.mark.parametrize("most, outcome", [(8, Result.PASSED), (7, Result.INCONCLUSIVE)])
+def test_gives_up_after_so_many_states_of_all_accounts_together(together, monkeypatch, most, outcome):
+    """Four payments one after the other: before each there is one state, of two accounts."""
+    monkeypatch.setattr(group_limit, "MOST_STATES", most)
+    payments = ((1, 2, pay("ada", 1500)), (3, 4, pay("ben", 500)), (5, 6, pay("cid", 600, "ada")), (7, 8, pay("ben", 600)))
+    assert together(*payments).outcome is outcome
+
+
 def test_a_group_that_came_to_its_limit_and_not_below_is_right(together):
     """Each of the two is at its lowest at another time, so that the way has to be followed."""
     payments = ((1, 2, pay("ada", 1500)), (3, 4, pay("ben", 500)), (5, 6, pay("cid", 600, "ada")), (7, 8, pay("ben", 600)))
     assert together(*payments).outcome is Result.PASSED
+
+
+def test_a_group_that_came_to_its_limit_first_may_still_have_been_below_later(together):
+    payments = ((1, 2, pay("ada", 1500)), (3, 4, pay("ben", 500)), (5, 6, pay("cid", 600, "ada")), (7, 8, pay("ben", 700)))
+    finding = together(*payments, (9, 10, pay("cid", 200, "ada")))
+    assert finding.outcome is Result.FAILED
+    assert finding.measures["amount_below"] == 100
 
 
 def test_a_payment_that_lowers_nothing_is_right_also_below_the_limit(together):
@@ -164,16 +179,28 @@ def test_a_payment_that_lowers_nothing_is_right_also_below_the_limit(together):
     assert together(*payments, lowest=2500).outcome is Result.PASSED
 
 
-def test_a_group_whose_payments_have_no_order_is_not_judged(together, bank):
-    there, back = {"ada": -1500, "ben": 1500}, {"ada": 100, "ben": -100}
+def other_way(bank, there, back):
+    """The postings of two transfers between ada and ben, in that order for her and the other way round for him."""
     bank.book("k0", there)
     bank.book("k1", back)
     a1, b1, a2, b2 = bank.ledger().postings
     bank.transactions.clear()
-    other_way = (a1, replace(b2, version=1, balance_after=900), a2, replace(b1, version=2, balance_after=2400))
-    finding = together((1, 9, there), (1, 9, back), lowest=600, postings=other_way)
+    last = b1.balance_after + back["ben"]
+    return a1, replace(b2, version=1, balance_after=last - there["ben"]), a2, replace(b1, version=2, balance_after=last)
+
+
+def test_a_group_whose_payments_have_no_order_is_not_judged(together, bank):
+    there, back = {"ada": -1500, "ben": 1500}, {"ada": 100, "ben": -100}
+    finding = together((1, 9, there), (1, 9, back), lowest=600, postings=other_way(bank, there, back))
     assert finding.outcome is Result.INCONCLUSIVE
     assert finding.summary == "1 group of accounts could not be judged: family: its payments have no order at all"
+
+
+def test_a_group_with_enough_while_each_is_at_its_lowest_needs_no_order(together, bank):
+    there, back = {"ada": -1500, "ben": 1500}, {"ada": 100, "ben": -100}
+    # -500 of ada and 900 of ben, in whatever order.
+    finding = together((1, 9, there), (1, 9, back), lowest=400, postings=other_way(bank, there, back))
+    assert finding.outcome is Result.PASSED
 
 
 def test_how_far_a_group_was_below_is_measured(together):
