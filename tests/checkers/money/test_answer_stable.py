@@ -82,7 +82,17 @@ def test_fails_when_the_ledger_has_another_balance_than_was_told(story, bank):
     )
 
 
-@pytest.mark.parametrize("told", [{}, {"account": "ada", "balance": 900}, {"account": "ada", "balance": 800, "version": 2}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"account": "ada", "balance": 900},
+        {"account": "ada", "balance": 800, "version": 2},
+        {"account": "ada", "version": 1},
+        {"account": "ada", "balance": "900", "version": 1},
+        {"account": ["ada"], "balance": 900, "version": 1},
+    ],
+)
 def test_proves_nothing_when_nobody_asked_twice_and_no_answer_names_its_own_version(story, bank, told):
     story.operation(1, key="k1", legs=PAY, result=told)
     bank.book("k1", PAY)

@@ -43,3 +43,24 @@ def test_proves_nothing_when_the_ledger_is_empty(story, bank):
     story.operation(1, key="k1", legs=PAY)
     (finding,) = BalanceIsLedger().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_fails_when_an_account_holds_what_nobody_ever_paid_in_and_names_what_is_furthest_off_first(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    whole = bank.ledger()
+    ada, ben, cid = whole.accounts
+    accounts = (
+        ada,
+        replace(ben, balance=1101),
+        cid,
+        replace(cid, account="eve", balance=7),
+        replace(cid, account="dan", balance=0),
+    )
+    (finding,) = BalanceIsLedger().check(bank.close(story, replace(whole, accounts=accounts)))
+    assert finding.summary == "2 of 5 accounts with another balance than the postings make"
+    assert finding.evidence == (
+        "account eve shows 7, but its postings make 0",
+        "account ben shows 1,101, but its postings make 1,100",
+    )
+    assert finding.measures == {"accounts_off": 2, "amount_off": 8}

@@ -4,6 +4,7 @@ import pytest
 
 from chaoskit.checkers.money import Cash
 from chaoskit.model.history import Dispensed
+from chaoskit.model.topology import Evidence
 from chaoskit.model.verdict import Result
 
 DRAW = {"ada": -100, "vault": 100}
@@ -224,3 +225,44 @@ def test_fails_when_debits_stay_and_no_machine_ever_paid_anybody(machine):
     finding = machine.check(Cash(if_any=True), phases={"settle": ZERO_NS + 100_000_000_000})
     assert finding.outcome is Result.FAILED
     assert finding.measures["debits_without_cash_amount"] == 100
+
+
+def test_one_that_is_still_under_way_does_not_excuse_another_one_that_is_not(machine):
+    machine.ask("ok", at=0.0, key="k0", pays=100)
+    machine.ask("info", at=0.5, key="kept")
+    machine.ask("info")
+    machine.reverse("info", took=None, books=False)
+    finding = machine.check()
+    assert finding.outcome is Result.FAILED
+    assert [said.split("key ")[1].split(",")[0] for said in finding.evidence] == ["kept"]
+
+
+def test_names_first_what_is_furthest_apart(machine):
+    for number, pays in enumerate((110, 150, 130, 90, 50, 70)):
+        machine.ask("ok", at=number, key=f"k{number}", pays=pays)
+    keys = [said.split("key ")[1].split(",")[0] for said in machine.check().evidence]
+    assert keys == ["k1", "k2", "k0", "k4", "k5", "k3"]
+
+
+def test_what_leaves_the_vault_as_it_is_is_no_withdrawal(machine, story, bank):
+    story.operation(1, key="k1", legs={"ada": -5, "ben": 5, "vault": 0})
+    bank.book("k1", {"ada": -5, "ben": 5})
+    assert machine.check().summary == "nobody drew cash"
+
+
+def test_the_smallest_note_is_cash(machine, story, bank):
+    one = {"ada": -1, "vault": 1}
+    story.operation(1, journey="withdraw", key="k1", legs=one)
+    bank.book("k1", one)
+    machine.journal.append(Dispensed(operation=1, key="k1", amount=1, at_ns=0))
+    assert machine.check().summary == "1 withdrawal paid out and debited once, 0 debits without cash given back"
+    machine.journal[:] = [Dispensed(operation=9, key="k9", amount=1, at_ns=0)]
+    assert machine.check().measures["debits_without_cash_amount"] == 1
+
+
+def test_needs_no_versions_of_the_ledger(machine):
+    machine.ask("ok", pays=100)
+    history = machine.close()
+    ledger = replace(history.final.first, lacks=frozenset({Evidence.VERSIONS}))
+    (finding,) = Cash().check(replace(history, final=replace(history.final, first=ledger, second=ledger)))
+    assert finding.outcome is Result.PASSED

@@ -1,8 +1,13 @@
 """What a certificate says of what has no place in it; `test_verify.py` has the rest."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from chaoskit.checkers.money.certificate import certificate
+from chaoskit.checkers.money import books
+from chaoskit.checkers.money.certificate import FORMAT, certificate
+from chaoskit.checkers.money.fast import certified
 from chaoskit.model.errors import NotExercised
 
 PAY = {"ada": -100, "ben": 100}
@@ -49,3 +54,47 @@ def test_what_was_not_read_to_its_end_has_no_certificate(story, bank):
     story.operation(1, key="k1", legs=PAY)
     with pytest.raises(NotExercised):
         certificate(bank.close(story, final=None))
+
+
+def test_names_its_format_and_its_run(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    found = certificate(bank.close(story, run={"run": "r1"}))
+    assert json.loads(json.dumps(found)) == {
+        "certificate": FORMAT,
+        "run": "r1",
+        "order": [["payment", "t1", "k1"]],
+        "unknown": {},
+        "unplaced": [],
+    }
+
+
+def test_names_unknown_keys_that_nobody_had_to_settle(story, bank):
+    """Such as a login's, which moves no money."""
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    story.operation(2, "info", journey="login", key="k2")
+    assert certificate(bank.close(story))["unknown"] == {"k2": {"settled": "", "in_ledger": False}}
+
+
+def test_a_long_history_is_certified_by_arrays(story, bank, monkeypatch):
+    monkeypatch.setattr(books, "LONG", 1)
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    history = bank.close(story)
+    found = certificate(history)
+    assert (found["order"], found["unknown"], found["unplaced"]) == certified(history)
+    assert "timeline" not in history.memo, "the checks had nothing to do"
+
+
+def test_nothing_is_certified_of_a_ledger_from_before_or_of_payments_without_an_order(story, bank):
+    story.operation(3, key="k1", legs=PAY)
+    story.operation(1, key="k2", legs=PAY)
+    bank.book("k1", PAY)
+    bank.book("k2", PAY)
+    history = bank.close(story)
+    with pytest.raises(NotExercised, match=r"^the payments and looks have no order, so there is nothing to certify$"):
+        certificate(history)
+    bank.book("k0", PAY)
+    with pytest.raises(NotExercised, match=r"^the ledger holds payments from before the run, which nobody can be asked about$"):
+        certificate(replace(bank.close(story), earlier=frozenset({("t3", "k0")})))

@@ -37,3 +37,15 @@ def test_proves_nothing_when_the_ledger_is_empty(story, bank):
     story.operation(1, key="k1", legs=PAY)
     (finding,) = DoubleEntry().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_counts_every_transaction_that_is_not_whole(story, bank):
+    for number, done in enumerate(({"ada": -100}, PAY, {"ben": 100})):
+        story.operation(number, key=f"k{number}", legs=PAY)
+        bank.book(f"k{number}", done)
+    (finding,) = DoubleEntry().check(bank.close(story))
+    assert finding.summary == "2 of 3 transactions not whole"
+    assert [said.split(":")[0] for said in finding.evidence] == [
+        "transaction t1 (key k0) is off by -100",
+        "transaction t3 (key k2) is off by 100",
+    ]

@@ -117,6 +117,13 @@ def test_keys_alone_convict_a_loss_a_repetition_and_a_refusal_with_effect(paid, 
     assert witness(history)["checker"] == "ack-durable"
 
 
+def test_keys_alone_accuse_no_key_that_nobody_sent_or_that_was_sent_in_two_operations(paid, bank):
+    paid.operation(4, "fail", key="k2", intent="i2", legs=PAY)
+    state = by_key(k1="applied", k2="applied", k3="refused", k9="applied")
+    history = bank.close(paid, opening=None, final=finals(state, {}))
+    assert failed(history) == []
+
+
 def test_a_ledger_without_anything_about_keys_says_nothing_about_promises(paid, bank):
     state = without(bank.ledger(), Evidence.KEYS, Evidence.POSTING_KEYS)
     history = bank.close(paid, final=finals(state, {}))

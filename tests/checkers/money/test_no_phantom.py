@@ -56,3 +56,12 @@ def test_says_what_was_posted(story, bank, done, says):
     bank.book("k9", done)
     (finding,) = NoPhantom().check(bank.close(story))
     assert finding.evidence == (f"transaction t1 {says} key 'k9', which no customer sent",)
+
+
+def test_what_nobody_asked_for_is_found_behind_what_was_there_before_the_run(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    for key in ("k0", "k1", "k9", "k8"):
+        bank.book(key, PAY)
+    (finding,) = NoPhantom().check(bank.close(story, earlier=frozenset({("t1", "k0")})))
+    assert finding.summary == "2 transactions did what no customer asked for"
+    assert [said.split()[1] for said in finding.evidence] == ["t3", "t4"]

@@ -65,3 +65,15 @@ def test_proves_nothing_when_the_ledger_is_empty(story, bank):
     story.operation(1, key="k1", legs=PAY)
     (finding,) = VersionChain().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_copies_that_differ_are_named_before_breaks_and_by_the_beginning_of_what_they_hold(paid, bank):
+    bank.digests = {"ledger-db-1": "0123456789abcdef", "ledger-db-2": "fedcba9876543210"}
+    whole = bank.ledger()
+    ada, *others = whole.accounts
+    (finding,) = VersionChain().check(bank.close(paid, replace(whole, accounts=(replace(ada, version=4), *others))))
+    assert finding.summary == "2 breaks in the history of accounts or between copies"
+    assert finding.evidence == (
+        "the copies of the ledger differ: ledger-db-1 0123456789ab, ledger-db-2 fedcba987654",
+        "account ada stands at version 4, but has 3 postings",
+    )
