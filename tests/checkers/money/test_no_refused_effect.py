@@ -46,3 +46,42 @@ def test_proves_nothing_without_payments(story, bank):
     story.operation(1, journey="login")
     (finding,) = NoRefusedEffect().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+SMALL = {"ada": -5, "ben": 5}
+
+
+def test_of_several_requests_of_one_key_those_that_were_refused_are_counted(story, bank):
+    for outcome, intent in (("fail", "i1"), ("ok", "i2"), ("info", "i3")):
+        story.operation(1, outcome, key="k1", intent=intent, legs=PAY)
+    bank.settled["k1"] = "applied"
+    bank.book("k1", PAY)
+    (finding,) = NoRefusedEffect().check(bank.close(story))
+    assert finding.summary == "1 refused operation, none of them moved money"
+    assert finding.measures == {"refused_operations": 1, "refused_with_effect": 0}
+
+
+def test_says_how_a_key_was_refused_that_moved_money(story, bank):
+    story.operation(1, "fail", key="k1", legs=PAY)
+    story.operation(2, "info", key="k2", legs=PAY)
+    bank.settled["k2"] = "tombstone"
+    bank.book("k1", PAY)
+    bank.book("k2", PAY)
+    (finding,) = NoRefusedEffect().check(bank.close(story))
+    assert [said.split(" was ")[1] for said in finding.evidence] == [
+        "refused (no reason given) and is in the ledger",
+        "settled as tombstone and is in the ledger",
+    ]
+
+
+def test_says_which_of_two_payments_under_one_key_was_refused_and_done(story, bank):
+    story.operation(1, "fail", key="k1", intent="i1", legs=PAY)
+    story.operation(2, key="k1", intent="i2", legs=SMALL)
+    bank.book("k1", PAY)
+    (finding,) = NoRefusedEffect().check(bank.close(story))
+    assert finding.evidence == (
+        (
+            "100 from ada to ben (transfer, key k1, answered 0.0 s into the load) was refused, and is in the ledger"
+            " under the key of 5 from ada to ben (transfer, key k1, answered 1.0 s into the load)"
+        ),
+    )

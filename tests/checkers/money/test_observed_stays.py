@@ -1,3 +1,5 @@
+import pytest
+
 from chaoskit.checkers.money import ObservedStays, ReadWindow
 from chaoskit.model.verdict import Finding, Result
 
@@ -45,6 +47,10 @@ def test_several_payments_that_are_gone_together_are_found(story, bank):
     story.look(4, "ada", 994)
     (finding,) = ObservedStays().check(bank.close(story))
     assert finding.measures == {"undone_operations": 3, "undone_amount": 6}
+    told = [
+        f"{number} from ada to ben (transfer, key k{number}, answered {number - 1:.1f} s into the load)" for number in (1, 2, 3)
+    ]
+    assert finding.evidence[0].endswith(f": {' and '.join(told)} was seen done and is gone")
 
 
 def test_seen_by_nobody_and_gone_is_fine(story, bank):
@@ -63,6 +69,17 @@ def test_a_payment_that_was_asked_for_later_or_refused_explains_nothing(story, b
     history = bank.close(story)
     assert ObservedStays().check(history)[0].outcome is Result.PASSED
     assert ReadWindow().check(history)[0].outcome is Result.FAILED, "it is not passed over"
+
+
+@pytest.mark.parametrize("asked_at, is_gone", [(3, True), (3.001, False)])
+def test_a_payment_that_is_gone_may_have_been_asked_for_as_the_look_was_answered(story, bank, asked_at, is_gone):
+    story.operation(0, key="k0", legs={"ben": -1, "cid": 1})
+    bank.book("k0", {"ben": -1, "cid": 1})
+    story.look(2, "ada", 993, took=1.0)
+    story.operation(asked_at, "info", key="k1", legs=PAY)
+    bank.settled["k1"] = "tombstone"
+    (finding,) = ObservedStays().check(bank.close(story))
+    assert (finding.outcome is Result.FAILED) is is_gone
 
 
 def test_proves_nothing_when_nobody_looked(story, bank):

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from chaoskit.checkers.money import Order
 from chaoskit.model.verdict import Finding, Result
 
@@ -51,6 +53,7 @@ def test_fails_when_time_and_accounts_contradict_each_other_only_together(story,
     (finding,) = Order().check(bank.close(story))
     assert finding.outcome is Result.FAILED
     assert finding.evidence[0].count(", then ") == 2
+    assert finding.evidence[0].endswith("; yet the last of them was over 990.0 ms before the first was asked for")
 
 
 def test_two_payments_at_once_may_be_in_either_order(story, bank):
@@ -119,9 +122,10 @@ def test_proves_nothing_without_postings(story, bank):
     assert finding.outcome is Result.INCONCLUSIVE
 
 
-def test_the_order_of_payments_with_several_postings_of_one_account_is_told_by_those_farthest_apart(story, bank):
-    """t1 has ada's versions 1 and 2, t3 has 4 and 5; t2 stands between, and was asked for last."""
-    for number, at in ((1, 1.0), (2, 9.0), (3, 2.0)):
+@pytest.mark.parametrize("times, says", [((1.0, 9.0, 2.0), "(3, 5)"), ((9.0, 1.0, 10.0), "(1, 3)")])
+def test_the_order_of_payments_with_several_postings_of_one_account_is_told_by_those_farthest_apart(story, bank, times, says):
+    """t1 has ada's versions 1 and 2, t3 has 4 and 5; t2 stands between, and was asked for last or before the first."""
+    for number, at in enumerate(times, start=1):
         story.operation(at, key=f"k{number}", legs=PAY)
         bank.book(f"k{number}", PAY)
     rows = []
@@ -138,4 +142,12 @@ def test_the_order_of_payments_with_several_postings_of_one_account_is_told_by_t
         rows[index] = replace(posting, version=versions[posting.account], balance_after=held[posting.account])
     (finding,) = Order().check(bank.close(story, replace(bank.ledger(), postings=tuple(rows))))
     assert finding.outcome is Result.FAILED
-    assert "as the versions of account ada say (3, 5); yet" in finding.evidence[0]
+    assert f"as the versions of account ada say {says}; yet" in finding.evidence[0]
+
+
+def test_an_answer_from_before_its_question_has_no_place_in_any_order(story, bank):
+    story.operation(2, key="k1", legs=PAY, took=-1.5)
+    bank.book("k1", PAY)
+    (finding,) = Order().check(bank.close(story))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence[0].endswith(" came first; yet it was over 1,500.0 ms before the first was asked for")

@@ -4,7 +4,7 @@ import pytest
 
 from chaoskit.checkers.money import Reconciled
 from chaoskit.checkers.money.witness import witness
-from chaoskit.model.topology import Credit
+from chaoskit.model.topology import Credit, Evidence
 from chaoskit.model.verdict import Result
 
 OUT = {"ada": -100, "clearing": 100}
@@ -53,6 +53,7 @@ def test_fails_when_it_never_arrived(interbank):
 def test_fails_when_it_arrived_twice(interbank):
     finding = interbank(credit(), credit())
     assert finding.outcome is Result.FAILED
+    assert finding.measures["arrived_too_much"] == 1
     assert finding.evidence == (f"{SAYS} left once and arrived twice",)
     assert finding.measures["arrived_too_much_amount"] == 100
 
@@ -98,6 +99,27 @@ def test_proves_nothing_of_what_still_waits_to_be_sent(interbank):
     finding = interbank(unsent=("k1",))
     assert (finding.outcome, finding.is_absent) == (Result.INCONCLUSIVE, False)
     assert "1 payment to other banks still waited to be sent when the books were read: k1" in finding.summary
+
+
+def test_names_the_first_three_that_wait(interbank, bank):
+    for key in ("k2", "k3", "k4"):
+        bank.book(key, OUT)
+    finding = interbank(unsent=("k1", "k2", "k3", "k4"))
+    assert finding.summary == "4 payments to other banks still waited to be sent when the books were read: k1, k2, k3"
+
+
+def test_needs_no_versions_of_the_ledger(interbank):
+    def judge(history):
+        ledger = replace(history.final.first, lacks=frozenset({Evidence.VERSIONS}))
+        return Reconciled().check(replace(history, final=replace(history.final, first=ledger, second=ledger)))[0]
+
+    assert interbank(credit(), says=judge).outcome is Result.PASSED
+
+
+def test_what_left_with_one_amount_and_arrived_with_another_is_apart_by_both(interbank, bank):
+    bank.book("k2", {"ada": -150, "clearing": 150})
+    said = interbank(credit(amount=90)).evidence
+    assert [one.split("key ")[1].split(",")[0] for one in said] == ["k1", "k2"]
 
 
 def test_what_waits_excuses_nothing_else(interbank):

@@ -88,3 +88,25 @@ def test_proves_nothing_where_the_payments_have_no_order(story, bank):
 def test_proves_nothing_when_nobody_looked(paid, bank):
     (finding,) = Snapshot().check(bank.close(paid))
     assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_fails_when_a_payment_was_seen_before_another_one_was_asked_for_that_came_before_it(story, bank):
+    """ben's credit was seen at 3 s; by cid's versions it came after a payment that somebody asked for an hour later."""
+    early, late = {"cid": -100, "ben": 100}, {"ada": -7, "cid": 7}
+    story.operation(1, "info", key="early", legs=early)
+    bank.settled["early"] = "applied"
+    story.operation(3603, key="late", legs=late)
+    bank.book("late", late)
+    bank.book("early", early)
+    story.look(3, "ben", 1100)
+    finding = check(story, bank)
+    assert finding.evidence == (
+        (
+            "7 from ada to cid (transfer, key late, answered 3602.0 s into the load) came first,"
+            " then 100 from cid to ben (transfer, key early, answered 0.0 s into the load),"
+            " as the versions of account cid say (1, 2),"
+            " then account ben at 1,100 (balance, operation 3, answered 2.0 s into the load),"
+            " as the versions of account ben say (1, 1);"
+            " yet the last of them was over 3,599,990.0 ms before the first was asked for"
+        ),
+    )
