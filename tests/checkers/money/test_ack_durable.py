@@ -48,3 +48,4 @@ def test_proves_nothing_when_nothing_was_acknowledged(story, bank):
     story.operation(1, "fail", key="k1", legs={"ada": -1, "ben": 1})
     (finding,) = AckDurable().check(bank.close(story))
     assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == "no operation that moves money was acknowledged, so nothing was proven"

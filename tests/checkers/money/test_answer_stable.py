@@ -51,6 +51,8 @@ def test_fails_when_it_gets_another_one(paid, bank, changes, says):
     spoil(paid, **changes)
     finding = check(paid, bank)
     assert finding.outcome is Result.FAILED
+    assert finding.summary.endswith(" about payments that did not stay true")
+    assert finding.summary.startswith("1 answer " if finding.measures["unstable_answers"] == 1 else "2 answers ")
     assert says in finding.evidence[0]
 
 
@@ -96,4 +98,8 @@ def test_fails_when_the_ledger_has_another_balance_than_was_told(story, bank):
 def test_proves_nothing_when_nobody_asked_twice_and_no_answer_names_its_own_version(story, bank, told):
     story.operation(1, key="k1", legs=PAY, result=told)
     bank.book("k1", PAY)
-    assert check(story, bank).outcome is Result.INCONCLUSIVE
+    finding = check(story, bank)
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == "no key was answered twice and no answer names a version of the ledger, so nothing was proven"
+    assert not finding.is_absent
+    assert AnswerStable(if_any=True).check(bank.close(story))[0].is_absent

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaoskit.checkers.money.books import open_books
+from chaoskit.checkers.money.books import gaps, open_books
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,17 @@ def test_says_who_paid_whom_and_when_the_customer_was_told(story, bank, legs, ho
     operation = story.operation(1, "ok", key="k1", legs=legs, **how)
     bank.book("k1", legs)
     assert open_books(bank.close(story)).says(operation) == says
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({}, ""),
+        ({"complete": False}, "the run has no trailer: operations may be missing from the record"),
+        ({"load": None}, "the load has no trailer: operations may be missing from the record"),
+        ({"torn_lines": 1}, "1 line of the record cannot be read: operations may be missing from it"),
+    ],
+)
+def test_says_why_operations_may_be_missing(story, bank, changes, says):
+    story.operation(1, key="k1", legs={"ada": -100, "ben": 100})
+    assert gaps(bank.close(story, **changes)) == says

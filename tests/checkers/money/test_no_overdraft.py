@@ -52,7 +52,53 @@ def test_proves_nothing_when_nobody_has_a_limit_or_nothing_moved(story, bank):
     assert NoOverdraft().check(bank.close(story))[0].outcome is Result.INCONCLUSIVE
     bank.book("k1", EMPTY)
     bank.lowest = None
-    assert NoOverdraft().check(bank.close(story))[0].outcome is Result.INCONCLUSIVE
+    (finding,) = NoOverdraft().check(bank.close(story))
+    assert finding.outcome is Result.INCONCLUSIVE
+    assert finding.summary == "no account has a lowest balance, so nothing was proven"
+
+
+def test_an_account_that_was_opened_during_the_run_begins_with_nothing(story, bank):
+    for number, amount in enumerate((-5, 5)):
+        story.operation(number, key=f"k{number}", legs={"eve": amount, "ada": -amount})
+        bank.book(f"k{number}", {"eve": amount, "ada": -amount})
+    (finding,) = NoOverdraft().check(bank.close(story))
+    assert finding.evidence == ("account eve was at -5, lowest allowed 0",)
+
+
+def test_names_first_what_was_furthest_below_accounts_and_groups_alike(story, bank):
+    for number, (payer, amount) in enumerate((("ada", 1005), ("ben", 1300), ("cid", 1007))):
+        legs = {payer: -amount, "dan": amount}
+        story.operation(number, key=f"k{number}", legs=legs)
+        bank.book(f"k{number}", legs)
+    ledger = replace(bank.ledger(), limits=(GroupLimit(group="family", accounts=("ada", "cid"), lowest=0),))
+    (finding,) = NoOverdraft().check(bank.close(story, ledger))
+    assert finding.summary == "4 of 4 accounts and 1 group of accounts with a limit below it"
+    assert [said.split(", lowest")[0] for said in finding.evidence] == [
+        "account ben was at -300",
+        "accounts ada, cid together are at -12",
+        "account cid was at -7",
+        "account ada was at -5",
+    ]
+
+
+def test_an_account_of_which_only_the_end_is_known_is_not_accused_of_its_way(story, bank):
+    """Without versions nobody knows whether it was paid first, or had paid."""
+    for number, legs in enumerate((EMPTY, {"ada": -5, "cid": 5}, {"ada": 50, "ben": -50})):
+        story.operation(number, key=f"k{number}", legs=legs)
+        bank.book(f"k{number}", legs)
+    (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), lacks=frozenset({Evidence.VERSIONS}))))
+    assert finding.outcome is Result.INCONCLUSIVE
+
+
+def test_a_group_that_cannot_be_judged_does_not_excuse_another_one(story, bank):
+    bank.lowest = None
+    story.operation(1, key="k1", legs={"ada": -2500, "cid": 2500})
+    bank.book("k1", {"ada": -2500, "cid": 2500})
+    unknown = GroupLimit(group="firm", accounts=("ben", "nobody"), lowest=0)
+    family = GroupLimit(group="family", accounts=("ada", "ben"), lowest=0)
+    (finding,) = NoOverdraft().check(bank.close(story, replace(bank.ledger(), limits=(unknown, family))))
+    assert finding.outcome is Result.FAILED
+    assert finding.evidence == ("accounts ada, ben together are at -500, lowest allowed 0",)
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ PAY = {"ada": -7, "ben": 7}
 def test_passes_when_everything_that_was_seen_is_in_the_ledger(story, bank):
     story.operation(1, key="k1", legs=PAY)
     bank.book("k1", PAY)
+    assert not ObservedStays().check(bank.close(story))[0].is_absent
+    assert ObservedStays(if_any=True).check(bank.close(story))[0].is_absent
     story.look(2, "ada", 993)
     (finding,) = ObservedStays().check(bank.close(story))
     assert (finding.outcome, finding.summary) == (Result.PASSED, "1 look at a balance, and nothing that they showed is gone")

@@ -17,6 +17,7 @@ def test_passes_when_the_ledger_has_the_order_in_which_customers_were_told(story
     (finding,) = Order().check(bank.close(story))
     assert finding.outcome is Result.PASSED
     assert finding.summary == "3 payments in one order that agrees with every account and with time"
+    assert finding.measures == {"payments_ordered": 3}
 
 
 def test_fails_when_a_payment_is_booked_before_one_that_was_over_when_it_was_asked_for(story, bank):

@@ -42,6 +42,7 @@ def test_fails_when_half_of_a_payment_was_seen(paid, bank):
     look(paid, 2, ("ada", 900), ("ben", 1000))
     finding = check(paid, bank)
     assert finding.outcome is Result.FAILED
+    assert finding.summary == "what customers saw of several accounts fits no order of the payments"
     assert finding.evidence == (
         (
             "account ada at 900 (overview, operation 3, answered 1.0 s into the load)"
@@ -61,15 +62,51 @@ def test_fails_when_two_looks_disagree_about_which_of_two_payments_was_first(pai
     assert finding.measures == {"looks_ordered": 2, "looks_unsure": 0}
 
 
-def test_a_guess_at_a_version_convicts_nobody(story, bank):
-    """ada goes 1000, 900, 1000, 900 without an answer: 900 may be the first or the last; as the first it would fit no order."""
+def test_fails_when_half_of_the_second_of_two_payments_was_seen(paid, bank):
+    """ada has paid twice, and what the second payment gave cid is not there."""
+    paid.operation(1, "info", key="k3", legs={"ada": -100, "cid": 100})
+    bank.settled["k3"] = "applied"
+    bank.book("k3", {"ada": -100, "cid": 100})
+    look(paid, 2, ("ada", 800), ("cid", 900, 1))
+    assert check(paid, bank).outcome is Result.FAILED
+
+
+def test_a_look_may_show_what_was_asked_for_while_it_waited(paid, bank):
+    look(paid, 0.5, ("ada", 900), ("ben", 1100), took=2.0)
+    assert check(paid, bank).outcome is Result.PASSED
+
+
+@pytest.fixture
+def unsure(story, bank):
+    """ada goes 1000, 900, 1000, 900 without an answer: 900 may be the first or the last."""
     for number, amount in enumerate((-100, 100, -100), start=1):
         legs = {"ada": amount, "ben": -amount}
         story.operation(1, "info", key=f"k{number}", legs=legs)
         bank.settled[f"k{number}"] = "applied"
         bank.book(f"k{number}", legs)
-    look(story, 2, ("ada", 900), ("ben", 1100, 3))
-    history = bank.close(story)
+    return story
+
+
+def test_a_guess_at_a_version_helps_to_find_an_order(unsure, bank):
+    look(unsure, 2, ("ada", 900))
+    finding = check(unsure, bank)
+    assert finding.summary == "1 look and 3 payments in one order"
+    assert finding.measures == {"looks_ordered": 1, "looks_unsure": 0}
+
+
+def test_a_guess_at_a_version_that_would_prevent_the_order_is_left_out(unsure, bank):
+    look(unsure, 2, ("ada", 900), ("ben", 1100, 3))
+    look(unsure, 3, ("ben", 1100, 3))
+    finding = check(unsure, bank)
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == "1 look and 3 payments in one order; 1 look without a sure version left out"
+    assert finding.measures == {"looks_ordered": 1, "looks_unsure": 1}
+
+
+def test_a_guess_at_a_version_convicts_nobody(unsure, bank):
+    """As the first 900 it would fit no order."""
+    look(unsure, 2, ("ada", 900), ("ben", 1100, 3))
+    history = bank.close(unsure)
     (finding,) = Snapshot().check(history)
     assert finding.outcome is Result.INCONCLUSIVE
     assert finding.summary == "no look has a sure place among the payments, so nothing was proven"
@@ -87,7 +124,8 @@ def test_proves_nothing_where_the_payments_have_no_order(story, bank):
 
 def test_proves_nothing_when_nobody_looked(paid, bank):
     (finding,) = Snapshot().check(bank.close(paid))
-    assert finding.outcome is Result.INCONCLUSIVE
+    assert (finding.outcome, finding.is_absent) == (Result.INCONCLUSIVE, False)
+    assert Snapshot(if_any=True).check(bank.close(paid))[0].is_absent
 
 
 def test_fails_when_a_payment_was_seen_before_another_one_was_asked_for_that_came_before_it(story, bank):
