@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from chaoskit.checkers.money import NoPhantom
@@ -65,3 +67,13 @@ def test_what_nobody_asked_for_is_found_behind_what_was_there_before_the_run(sto
     (finding,) = NoPhantom().check(bank.close(story, earlier=frozenset({("t1", "k0")})))
     assert finding.summary == "2 transactions did what no customer asked for"
     assert [said.split()[1] for said in finding.evidence] == ["t3", "t4"]
+
+
+def test_an_amount_in_two_postings_of_one_account_is_what_was_asked_for(story, bank):
+    story.operation(1, key="k1", legs=PAY)
+    bank.book("k1", PAY)
+    whole = bank.ledger()
+    ada, ben = whole.postings
+    parts = (replace(ada, amount=-40, balance_after=960), replace(ada, amount=-60, version=2))
+    (finding,) = NoPhantom().check(bank.close(story, replace(whole, postings=(*parts, ben))))
+    assert (finding.outcome, finding.summary) == (Result.PASSED, "3 postings, each of them asked for")

@@ -138,3 +138,98 @@ def test_says_which_look_has_no_order_each_time_it_is_asked(closed, story, shown
     for _ in range(2):
         with pytest.raises(Unfit, match=f"^{why}$"):
             of_all(found)
+
+
+class Desk:
+    """Who asked for what, and what is booked for it."""
+
+    def __init__(self, story, bank):
+        self.story, self.bank = story, bank
+
+    def ask(self, key, *attempts, legs=PAY, books=None, settled="", **how):
+        """One operation, for which the transactions *books* are there: when none are given, what it asked for if that was done."""
+        self.story.operation(len(self.story.operations) + 1, *attempts, key=key, legs=legs, **{"intent": f"i-{key}", **how})
+        is_done = "ok" in attempts or settled == "applied"
+        for done in books if books is not None else [legs] * is_done:
+            self.bank.book(key, done)
+        if settled:
+            self.bank.settled[key] = settled
+
+    def plain(self):
+        return columns(self.bank.close(self.story)).plain.tolist()
+
+
+@pytest.fixture
+def desk(story, bank):
+    return Desk(story, bank)
+
+
+def test_what_was_asked_for_once_and_is_there_as_asked_or_rightly_not_is_plain(desk):
+    desk.ask("done", "ok")
+    desk.ask("done at last", "info", "ok")
+    desk.ask("done without an answer", "info", settled="applied")
+    desk.ask("refused", "fail")
+    desk.ask("barred", "info", settled="tombstone")
+    desk.ask("not applied", "info", settled="refused")
+    desk.ask("the smallest amount", "ok", legs={"ada": -1, "ben": 1})
+    desk.ask("an account left alone", "ok", legs={**PAY, "cid": 0}, books=[PAY])
+    desk.ask("nothing", "ok", legs={"ada": 0}, books=[])
+    desk.ask("between three", "ok", legs={"cid": -3, "ada": 1, "ben": 2})
+    assert desk.plain() == [True] * 10
+
+
+ODD_ONES = {
+    "twice under its key": [("fail",), ("fail",)],
+    "done and not there": [("ok",)],
+    "refused and there": [("fail", PAY)],
+    "barred and there": [("info", PAY)],
+    "there twice": [("ok", PAY, PAY)],
+    "there in two halves": [("ok", {"ada": -100}, {"ben": 100})],
+    "there with another amount": [("ok", {"ada": -101, "ben": 101})],
+    "there with another account": [("ok", {"ada": -100, "cid": 100})],
+    "there with an account too few": [("ok", {"ada": -100})],
+    "there with an account too many": [("ok", {**PAY, "cid": 0})],
+}
+
+
+@pytest.mark.parametrize("what", ODD_ONES)
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_what_is_odd_is_not_plain_and_takes_one_along_that_is_there(desk, what, comes_first):
+    """So that the check which judges it has something in the ledger to judge. That is the first one that was told ok."""
+
+    def ask_odd():
+        for outcome, *books in ODD_ONES[what]:
+            desk.ask("odd", outcome, books=books, settled="tombstone" if outcome == "info" else "")
+
+    def ask_others():
+        desk.ask("refused", "fail")
+        desk.ask("k1", "ok")
+        desk.ask("k2", "ok")
+
+    for ask in (ask_odd, ask_others) if comes_first else (ask_others, ask_odd):
+        ask()
+    odd, others = [False] * len(ODD_ONES[what]), [True, False, True]
+    assert desk.plain() == (odd + others if comes_first else others + odd)
+
+
+def test_two_keys_for_one_intent_are_both_odd(desk):
+    desk.ask("a", "info", intent="i1", settled="tombstone")
+    desk.ask("b", "ok", intent="i1")
+    desk.ask("c", "ok")
+    desk.ask("d", "ok")
+    assert desk.plain() == [False, False, False, True]
+
+
+def test_an_operation_that_was_answered_twice_is_odd(desk):
+    desk.ask("a", "ok", "ok")
+    desk.ask("b", "ok")
+    desk.ask("c", "ok")
+    assert desk.plain() == [False, False, True]
+
+
+def test_a_look_is_neither_plain_nor_odd(desk, story):
+    desk.ask("a", "ok")
+    story.look(2, "ada", 900, 1, intent="i-a")
+    desk.ask("b", "ok")
+    assert desk.plain() == [True, False, True]
+    assert columns(desk.bank.close(story)).rest is None

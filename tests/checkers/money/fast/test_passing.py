@@ -153,9 +153,10 @@ def test_does_not_pass_what_was_applied_by_the_bank_s_own_word_and_is_not_there(
     assert MONEY - passed() == {"ack-durable"}
 
 
-def test_does_not_pass_what_was_barred_and_is_there(passed, paid, bank):
+@pytest.mark.parametrize("settled", ["refused", "tombstone"])
+def test_does_not_pass_what_was_barred_and_is_there(passed, paid, bank, settled):
     paid("info", at=2, key="k2")
-    bank.settled["k2"] = "tombstone"
+    bank.settled["k2"] = settled
     assert MONEY - passed() == {"no-refused-effect"}
 
 
@@ -168,6 +169,20 @@ def test_does_not_pass_another_amount(passed, paid, bank):
     paid(at=2, key="k2", books=0)
     bank.book("k2", {"ada": -101, "ben": 101})
     assert MONEY - passed() == {"no-phantom"}
+
+
+def test_does_not_pass_what_two_transactions_did_half_of_each(passed, paid, bank):
+    paid(at=2, key="k2", books=0)
+    bank.book("k2", {"ada": -100})
+    bank.book("k2", {"ben": 100})
+    assert MONEY - passed() == {"at-most-once", "double-entry"}
+
+
+def test_does_not_pass_a_second_answer_that_is_another_one(passed, paid, story):
+    paid("ok", "ok", at=2)
+    first, second = story.operations[-1].attempts
+    story.operations[-1] = replace(story.operations[-1], attempts=(first, replace(second, status=202)))
+    assert MONEY - passed() == {"answer-stable"}
 
 
 def test_does_not_pass_a_leg_too_few(passed, paid, bank):
