@@ -231,5 +231,14 @@ def test_a_look_is_neither_plain_nor_odd(desk, story):
     desk.ask("a", "ok")
     story.look(2, "ada", 900, 1, intent="i-a")
     desk.ask("b", "ok")
-    assert desk.plain() == [True, False, True]
+    story.look(5, "ada", 800, 2, intent="its own")
+    assert desk.plain() == [True, False, True, False]
     assert columns(desk.bank.close(story)).rest is None
+
+
+def test_a_transaction_with_one_account_twice_and_another_one_not_at_all_is_odd(desk, story, bank):
+    for key in ("a", "b", "c"):
+        desk.ask(key, "ok")
+    *others, ada, ben = bank.ledger().postings
+    ledger = replace(bank.ledger(), postings=(*others, ada, replace(ben, account="ada", amount=-100, version=4, balance_after=600)))
+    assert columns(bank.close(story, ledger)).plain.tolist() == [False, True, False]

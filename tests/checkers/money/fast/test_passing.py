@@ -132,6 +132,14 @@ def test_what_is_not_plain_is_judged_by_the_checks_themselves(passed, paid, bank
     assert passed() == MONEY
 
 
+def test_what_was_refused_is_counted_also_where_nothing_in_the_ledger_was_told_done(paid, story, bank, quickly):
+    paid("info", key="k1")
+    bank.settled["k1"] = "applied"
+    paid("fail", at=2, key="k2", books=0)
+    paid("fail", at=3, key="k2", books=0)
+    assert "no-refused-effect" in quickly(bank.close(story))
+
+
 WRONG = {
     "ack-durable": {"books": 0},
     "at-most-once": {"books": 2},
