@@ -150,8 +150,9 @@ class Chaos:
         self._take(used)
         # One that was built in Python has no command of its own.
         reproduce = self._reproduce or ("" if read.source else f"run {self._title or read.title!r} again")
+        name, turn_within_s = self._lock_of(used)
         verdict, folder = wiring.carry_out(
-            replace(request, lock=self._lock_of(used)),
+            replace(request, lock=name, turn_within_s=turn_within_s),
             read,
             self._registry,
             seed=request.with_seed(),
@@ -218,12 +219,14 @@ class Chaos:
             ),
             document=f"{BY_HAND}; the same again: {self._reproduce or self._title}\n",
         )
+        name, turn_within_s = self._lock_of(environment)
         request = Request(
             path=Path(self._title or "a run by hand"),
             seed=self._seed if seed is None else seed,
             runs=self._runs,
             allow=self._allow,
-            lock=self._lock_of(environment),
+            lock=name,
+            turn_within_s=turn_within_s,
         )
         number = random.randrange(1, 1_000_000) if request.seed is None else request.seed
         by_hand = _ByHand(experiment, seed=number, reproduce=self._reproduce or f"run {shlex.quote(self._title)} again")
@@ -356,8 +359,9 @@ class Chaos:
         """The environment that the document of *read* itself names, where it names what is up; None where nobody can give that."""
         return None
 
-    def _lock_of(self, environment: Environment | None) -> str:  # noqa: ARG002 - for whoever knows whose it is
-        return self._lock
+    def _lock_of(self, environment: Environment | None) -> tuple[str, float]:  # noqa: ARG002 - for whoever knows whose it is
+        """The name of the copy that this is, and how many seconds another run on it is waited for."""
+        return self._lock, 0.0
 
     def _load(self) -> Load | None:
         return None if self._new_load is None else self._new_load()

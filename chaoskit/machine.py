@@ -79,8 +79,11 @@ class Machine:
         engine_address: str,
         allow: Iterable[str],
         lock_name: str,
+        turn_within_s: float = 0.0,
     ) -> Iterator[tuple[Terms, lock.EnvironmentLock]]:
         """The terms of a run, and the lock of its environment, which is held until this is left.
+
+        Another run on it is waited for up to *turn_within_s*, unless something else speaks against this one.
 
         Raises `Refused` with everything that speaks against the run, `UsageError` for an unknown permission, and
         `InvalidDocument` for a policy that cannot be read.
@@ -90,7 +93,13 @@ class Machine:
         environment = f"{topology.name} on {place}" + (f", {lock_name}" if lock_name else "")
         held = None
         try:
-            held = lock.take(environment, run=f"a run of {experiment.source or experiment.title}", now=now, folders=self.locks)
+            held = lock.take(
+                environment,
+                run=f"a run of {experiment.source or experiment.title}",
+                now=now,
+                folders=self.locks,
+                within_s=0.0 if reasons else turn_within_s,
+            )
         except UsageError as error:
             reasons.append(str(error))
         try:

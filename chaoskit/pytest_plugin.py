@@ -6,6 +6,7 @@ Every suite of everybody who has chaoskit installed loads this file, so it impor
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +222,13 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
         if wrong:
             report.outcome, report.longrepr, report.result = "failed", "\n".join(wrong), []
     return report
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Every worker is counted before the first test begins, so that none takes down what another will still ask for."""
+    once = sys.modules.get("chaoskit.pytesting.once")
+    if once is not None and hasattr(session.config, "workerinput"):
+        once.worker_of(session.config)
 
 
 def _is_ours(item: pytest.Item) -> bool:

@@ -56,6 +56,8 @@ class Request:
     """What is allowed by name, such as `production`."""
     lock: str = ""
     """Which copy of the environment this is, where there are several that share nothing; "" for the one that all share."""
+    turn_within_s: float = 0.0
+    """How long another run on the same copy is waited for; 0 refuses at once."""
 
     def with_seed(self) -> int:
         return random.randrange(1, 1_000_000) if self.seed is None else self.seed
@@ -188,6 +190,7 @@ def staged(
         engine_address=asked.engine_address,
         allow=request.allow,
         lock_name=request.lock,
+        turn_within_s=request.turn_within_s,
     ) as (terms, lock):
         check_capabilities(experiment, asked)
         folder = RunFolder.create(request.runs, experiment, seed=seed)

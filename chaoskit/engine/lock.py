@@ -13,9 +13,10 @@ import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from chaoskit.engine.user import user_name
@@ -26,6 +27,7 @@ FOLDERS = (Path("/run/lock"), Path("/var/lock"), Path("/tmp"))  # noqa: S108 - t
 TRIES = 10
 """A file may vanish between its opening and its lock when its holder ends; ten holders in a row do not."""
 LARGEST = 4096
+LOOK_EVERY_S = 0.05  # short beside any run; a look opens a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +74,25 @@ class EnvironmentLock:
         self._file = -1
 
 
-def take(environment: str, *, run: str, now: datetime, folders: Iterable[Path] = FOLDERS) -> EnvironmentLock:
-    """The lock of *environment*, such as `bank on process`. Does not wait. Raises `UsageError` that names the holder."""
+class _InUse(UsageError):
+    """Somebody holds the lock now."""
+
+
+def take(environment: str, *, run: str, now: datetime, folders: Iterable[Path] = FOLDERS, within_s: float = 0.0) -> EnvironmentLock:
+    """The lock of *environment*, such as `bank on process`. Raises `UsageError` that names who still has it after *within_s*."""
     path = _path(environment, tuple(folders))
+    begun = time.monotonic()
+    while True:
+        waited = timedelta(seconds=time.monotonic() - begun)
+        try:
+            return _take(path, environment, run=run, now=now + waited)
+        except _InUse as error:
+            if waited.total_seconds() >= within_s:
+                raise UsageError(f"{error}{f' ({within_s:g} s were waited)' if within_s else ''}") from None
+        time.sleep(LOOK_EVERY_S)
+
+
+def _take(path: Path, environment: str, *, run: str, now: datetime) -> EnvironmentLock:
     holder = Holder(run=run, pid=os.getpid(), user=user_name(), since=now.isoformat(timespec="seconds"))
     for _ in range(TRIES):
         file = _opened(path)
@@ -87,11 +105,11 @@ def take(environment: str, *, run: str, now: datetime, folders: Iterable[Path] =
             os.close(file)
             in_use = f"environment {environment!r} is in use by {other or 'a run that has not said its name yet'}"
             if other is not None and not _is_there(other.pid):
-                raise UsageError(
+                raise _InUse(
                     f"{in_use}, which has died: its janitor is healing what it has left; try again in a moment, "
                     "or see chaoskit heal RUN"
                 ) from None
-            raise UsageError(
+            raise _InUse(
                 f"{in_use}; wait until it has ended, or stop it (chaoskit stop RUN). "
                 "If this run has a copy of its own that nobody else uses, give that a name: --lock NAME"
             ) from None

@@ -22,7 +22,7 @@ Testcontainers has no kill or pause, caches what it knows of a container's state
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -37,7 +37,7 @@ from chaoskit.environments.ports import HOST
 from chaoskit.environments.proxy_link import CAPABILITIES, ProxyLink, link_name
 from chaoskit.environments.roster import Roster
 from chaoskit.environments.ryuk import without_pulling_ryuk
-from chaoskit.environments.stack import TOXIPROXY, Entry, Stack
+from chaoskit.environments.stack import TOXIPROXY, Entry, Stack, Standing
 from chaoskit.environments.starting import or_taken_down, wait_ready
 from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, NotReady, Unsupported, UsageError
 from chaoskit.model.journey import Habit
@@ -221,7 +221,51 @@ class ContainerEnvironment:
         with or_taken_down(self.down):
             self._up(is_stopping, say)
 
-    def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+    def shared(self) -> Mapping[str, object]:
+        """How another process finds these containers, which are up; see `join`."""
+        return {
+            "services": {name: str(service.container.id) for name, service in self._roster.services.items()},
+            "ports": [[*key, number] for key, number in self._ports.items()],
+            "stack": asdict(self._stack.standing()),
+        }
+
+    def join(self, description: Mapping[str, object]) -> None:
+        """Instead of `up`: use what another process has started from the same declarations, of which *description* is `shared`.
+
+        It is hurt and healed from here as from there; `down` only lets go of it. Raises `UsageError` when it was declared
+        otherwise, and `NotReady` when it is gone.
+        """
+        assert not self._roster.services, "an environment goes up once"
+        with or_taken_down(self.down):
+            self._join(**description)  # type: ignore[arg-type]  # what `shared` gives, which JSON has carried
+
+    def _join(self, *, services: Mapping[str, str], ports: list[list[str | int]], stack: dict[str, object]) -> None:
+        import docker
+
+        self._check_names()
+        theirs = {tuple(map(str, key)): int(number) for *key, number in ports}
+        ours = {*self._ports, *((name, str(port)) for name, added in self._added.items() for port in added.ports)}
+        if list(services) != self._order() or set(theirs) != ours:
+            only = sorted(":".join(key) for key in set(theirs) ^ ours) or [f"{', '.join(services)} in this order"]
+            raise UsageError(
+                f"environment {self.name} of {', '.join(self._added)}: another process has brought it up from other declarations, "
+                f"which differ in {', '.join(only)}; declare the same in each process"
+            )
+        self._ports = theirs
+        self._stack.join(Standing(**stack))  # type: ignore[arg-type]  # as above
+        self._stack.adopt(tuple(self._entry(key) for key in self._ports))
+        self._roster.links = tuple(self._stack.link(spec, self._entries(spec)) for spec in self._specs.values())
+        containers = self._stack.engine.client.containers
+        try:
+            for name, found in services.items():
+                self._roster.services[name] = DockerService(
+                    self._spec(name), containers.get(found), address=self._own_address, log=None
+                )
+        except (docker.errors.DockerException, OSError) as error:
+            raise NotReady(f"service {name}: its container, which another process has started, cannot be had: {error}") from error
+
+    def _check_names(self) -> None:
+        """Whether links and customers name what was added, whose ports are then known. Raises `UsageError`."""
         for spec in self._specs.values():
             if spec.service not in self._added:
                 known = ", ".join(self._added) or "none"
@@ -233,6 +277,9 @@ class ContainerEnvironment:
                 known = ", ".join(self._added) or "none"
                 raise UsageError(f"customers {self._customers.journeys!r}: {name!r} was not added; known are {known}")
             self._added[name].ports.add(port)
+
+    def _up(self, is_stopping: Callable[[], bool], say: Callable[[str], None]) -> None:
+        self._check_names()
         order = self._order()
         for name, added in self._added.items():
             self._ports |= {(name, str(port)): self._stack.take_port() for port in sorted(added.ports)}
@@ -248,7 +295,7 @@ class ContainerEnvironment:
         self._stack.weigh()
 
     def down(self) -> None:
-        """Remove everything. May be called at any time and twice. Raises `CannotHeal` with what is left."""
+        """Remove everything, or let go of what was joined. May be called at any time and twice. Raises `CannotHeal`."""
         problems = []
         try:
             for service in self.started:
@@ -291,7 +338,7 @@ class ContainerEnvironment:
 
     @property
     def run(self) -> str:
-        return self._stack.run
+        return "" if self._stack.is_joined else self._stack.run  # what was joined is another process's to remove
 
     @property
     def engine_address(self) -> str:
@@ -328,7 +375,7 @@ class ContainerEnvironment:
         All that is ours goes when it is removed and needs no record. Raises `CannotInject`.
         """
         guests = {guest.id for guest in self._stack.guests}
-        elsewhere = tuple(one for one in undo if one.details.get("container") in guests)
+        elsewhere = tuple(one for one in undo if self._stack.is_joined or one.details.get("container") in guests)
         if elsewhere:
             self._stack.reaper.remember(name, elsewhere)
             self._remembered.add(name)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chaoskit.environments.hello import Address, answer_s, look
 from chaoskit.environments.toxics import Bandwidth, Latency, ResetPeer, Stall, Stream, Timeout, Toxic
 from chaoskit.environments.toxiproxy import Toxiproxy
-from chaoskit.environments.toxiproxy_wire import ToxiproxyError
+from chaoskit.environments.toxiproxy_wire import ProxyMissing, ToxiproxyError, ToxiproxyUnreachable
 from chaoskit.model.errors import CannotHeal, CannotInject, UsageError
+from chaoskit.model.protocols import Undo
 from chaoskit.model.topology import LinkSpec
 
 STREAMS = {
@@ -42,16 +44,27 @@ class ProxyLink:
     """The way from a client to a service through Toxiproxy. `answer_s` may be called from any thread.
 
     `cut` swallows data on connections that stay open; `restore` ends the connections that are there: clients must connect anew.
-    Only after a `stall` they go on.
+    Only after a `stall` they go on. One that `is_lasting` outlives this process, so its `handle` says how another one finds it.
     """
 
-    def __init__(self, spec: LinkSpec, proxies: tuple[PortProxy, ...], toxiproxy: Toxiproxy) -> None:
+    def __init__(self, spec: LinkSpec, proxies: tuple[PortProxy, ...], toxiproxy: Toxiproxy, *, is_lasting: bool = False) -> None:
         self._name = link_name(spec)
         self._proxies = proxies
         self._toxiproxy = toxiproxy
+        self._is_lasting = is_lasting
 
     def __repr__(self) -> str:
         return f"ProxyLink({self.name})"
+
+    @property
+    def handle(self) -> Mapping[str, str]:
+        if not self._is_lasting:
+            return {}
+        wire, made = self._toxiproxy.wire, (self._toxiproxy.made(proxy.name) for proxy in self._proxies)
+        return {
+            "toxiproxy": f"{wire.host}:{wire.port}",
+            "proxies": json.dumps([(one.name, one.listen, one.upstream) for one in made]),
+        }
 
     @property
     def name(self) -> str:
@@ -141,3 +154,22 @@ class ProxyLink:
         if direction not in STREAMS:
             raise UsageError(f"link {self.name}: direction {direction!r} was given; expected one of {', '.join(STREAMS)}")
         return STREAMS[direction]
+
+
+def restore_from(undo: Undo) -> str:
+    """Undo what a lasting link suffers, from a `restore` alone. Returns what was done, in words. Raises `CannotHeal`."""
+    host, _, port = undo.details["toxiproxy"].rpartition(":")
+    toxiproxy, proxies = Toxiproxy(host, int(port)), []
+    for name, listen, upstream in json.loads(undo.details["proxies"]):
+        try:
+            found = toxiproxy.read(name)
+        except (ToxiproxyUnreachable, ProxyMissing):
+            continue
+        if (found.listen, found.upstream) == (listen, upstream):  # else it is another environment's, at the same port by now
+            toxiproxy.adopt(name, listen=listen, upstream=upstream)
+            proxies.append(PortProxy(name=name, address=(host, 0), hello=b""))
+    if not proxies:
+        return f"nothing left to undo: the proxies of {undo.target} are gone"
+    client, _, service = undo.target.partition(" -> ")
+    ProxyLink(LinkSpec(client=client, service=service, ports=()), tuple(proxies), toxiproxy).restore()
+    return f"restored {undo.target}"

@@ -1,11 +1,12 @@
 """Undoes what an undo ledger says is open, after its writer has died: `python -m chaoskit.environments.replay LEDGER ENGINE`.
 
-Only what outlives a run needs it: what was done to containers that are not the run's own. Processes, containers and proxies of
-its own are removed with it, and what was done to them goes with them.
+Only what outlives a run needs it: what was done to containers and proxies that are not the run's own. Processes, containers and
+proxies of its own are removed with it, and what was done to them goes with them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chaoskit.environments.proxy_link import restore_from
 from chaoskit.model.errors import CannotHeal, ChaoskitError
 from chaoskit.model.protocols import Undo
 from chaoskit.model.undo import OpenUndo, UndoRecords, read
@@ -74,19 +76,23 @@ def append_healed(path: Path, faults: list[str], *, by: str) -> None:
 
 def _undo_fault(fault: OpenUndo, engine_address: str) -> str:
     """Returns what was done, in words. Raises a `ChaoskitError` when it may still be there."""
-    elsewhere = [undo for undo in reversed(fault.undo) if "container" in undo.details]
+    elsewhere = [undo for undo in reversed(fault.undo) if "container" in undo.details or "toxiproxy" in undo.details]
     if not elsewhere:
         return "nothing left to undo: it ended with the run"
-    engine = _engine(engine_address)
     words, problems = [], []
-    try:
+    with contextlib.ExitStack() as stack:
+        engine = None
         for undo in elsewhere:
             try:
+                if "toxiproxy" in undo.details:
+                    words.append(restore_from(undo))
+                    continue
+                if engine is None:
+                    engine = _engine(engine_address)
+                    stack.callback(engine.client.close)
                 words.append(_undo_one(engine, undo))
             except ChaoskitError as error:
                 problems.append(f"{undo.verb} {undo.target}: {error}")
-    finally:
-        engine.client.close()
     if problems:
         raise CannotHeal("; ".join(problems))
     return "; ".join(words)

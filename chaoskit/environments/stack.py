@@ -80,6 +80,21 @@ class Launch:
     """Settings of the kernel for how it looks for other containers."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What another process must know of a stack that is open, as plain data."""
+
+    run: str
+    network: str
+    """Its id, as those of containers are."""
+    subnet: str
+    control: int
+    is_routed: bool
+    has_weight: bool
+    containers: dict[str, str]
+    guests: list[str]
+
+
 class Stack:
     """One run's containers and what they share. *open* and *close* in this order; `close` may be called at any time and twice."""
 
@@ -96,6 +111,9 @@ class Stack:
         self._reaper: Reaper | None = None
         self._toxiproxy: Toxiproxy | None = None
         self._has_weight = False
+        self.is_joined = False
+        """Whether another process has opened it, and removes it: here it is only let go of."""
+        self._control = 0
         self._is_routed = False
         """Whether this machine reaches containers by their own addresses: not so with an engine in a virtual machine."""
 
@@ -117,6 +135,9 @@ class Stack:
 
     @property
     def reaper(self) -> Reaper:
+        if self._reaper is None and self.is_joined:
+            # Of a run that makes nothing, so it removes nothing: it undoes what this process did, should that be killed.
+            self._reaper = Reaper.start(owner.new_run(), engine_address=self.engine.address)
         assert self._reaper is not None, "the stack is not open"
         return self._reaper
 
@@ -129,6 +150,43 @@ class Stack:
         """Start the reaper and make the network. Raises `MissingPart` when there is no engine to do it."""
         self._reaper = Reaper.start(self.run, engine_address=self.engine.address, log=None if logs is None else logs / "reaper.log")
         self._network = self._make_network()
+
+    def standing(self) -> Standing:
+        return Standing(
+            run=self.run,
+            network=str(self.network.id),
+            subnet=str(self._subnet),
+            control=self._control,
+            is_routed=self._is_routed,
+            has_weight=self._has_weight,
+            containers={name: str(container.id) for name, container in self.containers.items()},
+            guests=[str(guest.id) for guest in self.guests],
+        )
+
+    def join(self, standing: Standing) -> None:
+        """Instead of `open` and `start_toxiproxy`: use what another process has opened. Raises `NotReady` when it is gone.
+
+        Then comes `adopt`, with entries made of the addresses that are known by then.
+        """
+        import docker
+
+        self.is_joined, self.run = True, standing.run
+        self.ports.close()
+        self._subnet, self._control = ipaddress.ip_network(standing.subnet), standing.control
+        self._is_routed, self._has_weight = standing.is_routed, standing.has_weight
+        containers = self.engine.client.containers
+        try:
+            self._network = self.engine.client.networks.get(standing.network)
+            self.containers = {name: containers.get(one) for name, one in standing.containers.items()}
+            self.guests = [containers.get(one) for one in standing.guests]
+        except (docker.errors.DockerException, OSError) as error:
+            raise NotReady(f"run {standing.run}: what it had started cannot be joined: {error}") from error
+        self._toxiproxy = self._toxiproxy_in(self.containers[TOXIPROXY])
+
+    def adopt(self, entries: tuple[Entry, ...]) -> None:
+        """The ways that are there, as they were made."""
+        for entry in entries:
+            self.toxiproxy.adopt(entry.name, listen=self._listen(entry), upstream=_upstream(entry))
 
     def take_port(self) -> int:
         """A port of this machine that stays ours."""
@@ -145,7 +203,7 @@ class Stack:
 
     def start_toxiproxy(self, image: Image, entries: tuple[Entry, ...], *, is_stopping: Callable[[], bool]) -> None:
         """Start the one Toxiproxy, publish its ports on loopback only, and make a way for each of *entries*."""
-        control = self.take_port()
+        self._control = control = self.take_port()
         address = self.address(0)
         launch = Launch(
             image=image.id,
@@ -156,16 +214,11 @@ class Stack:
         )
         container = self.create(TOXIPROXY, launch, hosts={})
         container.start()
-
-        def restart() -> None:
-            container.restart(timeout=0)
-            self._wait_toxiproxy(container, toxiproxy, lambda: False)
-
-        toxiproxy = Toxiproxy(HOST, control, restart=restart)
+        toxiproxy = self._toxiproxy_in(container)
         self._wait_toxiproxy(container, toxiproxy, is_stopping)
         self._is_routed = answer_s((address, control), http_hello("/version"), timeout_s=ROUTED_S) is not None
         for entry in entries:
-            toxiproxy.create(entry.name, listen=f"{address}:{entry.port}", upstream=f"{entry.upstream[0]}:{entry.upstream[1]}")
+            toxiproxy.create(entry.name, listen=self._listen(entry), upstream=_upstream(entry))
         self._toxiproxy = toxiproxy
 
     def link(self, spec: LinkSpec, entries: tuple[Entry, ...]) -> ProxyLink:
@@ -174,7 +227,7 @@ class Stack:
         A published port is accepted by the engine's own proxy, which closes what nobody takes: a refusal is not seen through it.
         """
         proxies = (PortProxy(name=entry.name, address=self._door(entry), hello=entry.hello) for entry in entries)
-        return ProxyLink(spec, tuple(proxies), self.toxiproxy)
+        return ProxyLink(spec, tuple(proxies), self.toxiproxy, is_lasting=self.is_joined)
 
     def packets(self, spec: LinkSpec, entries: tuple[Entry, ...], *, caller: DockerService | None) -> ContainerPackets:
         """The same link below Toxiproxy: at the caller's end, or at Toxiproxy's own door for a caller that is no container.
@@ -269,9 +322,11 @@ class Stack:
         return found
 
     def close(self) -> None:
-        """Remove everything and see that it is gone. Raises `CannotHeal` with what is left."""
+        """Remove everything and see that it is gone; let go of what was joined. Raises `CannotHeal` with what is left."""
         import docker
 
+        if self.is_joined:
+            self.containers, self.guests, self._network = {}, [], None
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="chaoskit-remove") as crew:
             problems = [problem for problem in crew.map(_remove, self.containers.values()) if problem]
         if self._network is not None:
@@ -300,6 +355,17 @@ class Stack:
             self._engine.client.close()
         if problems:
             raise CannotHeal("; ".join(problems))
+
+    def _listen(self, entry: Entry) -> str:
+        return f"{self.address(0)}:{entry.port}"
+
+    def _toxiproxy_in(self, container: Container) -> Toxiproxy:
+        def restart() -> None:
+            container.restart(timeout=0)
+            self._wait_toxiproxy(container, toxiproxy, lambda: False)
+
+        toxiproxy = Toxiproxy(HOST, self._control, restart=restart)
+        return toxiproxy
 
     def _door(self, entry: Entry) -> Address:
         return (self.address(0) if self._is_routed else HOST, entry.port)
@@ -348,6 +414,10 @@ class Stack:
             else:
                 return
             time.sleep(LOOK_EVERY_S)
+
+
+def _upstream(entry: Entry) -> str:
+    return f"{entry.upstream[0]}:{entry.upstream[1]}"
 
 
 def _remove(container: Container) -> str:

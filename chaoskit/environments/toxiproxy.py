@@ -67,6 +67,14 @@ class Toxiproxy:
             self._records[name] = stored
             return stored
 
+    def adopt(self, name: str, *, listen: str, upstream: str) -> None:
+        """Take a proxy for ours that another process created. What is on it now may be a fault of theirs, and is not asked for."""
+        self._records[name] = ProxyState(name=name, listen=listen, upstream=upstream)
+
+    def made(self, name: str) -> ProxyState:
+        """A proxy of ours, with what it should have. Asks no server."""
+        return self._record(name)
+
     def delete(self, name: str) -> None:
         """Remove a proxy; that it is gone already is as good."""
         with self._locked(name):
@@ -191,8 +199,10 @@ class Toxiproxy:
             others = tuple(one for one in record.toxics if one.name != toxic.name)
             record = self._records[name] = replace(record, toxics=(*others, toxic))
         state = self._look(name, known=(toxic,))
-        if toxic not in state.toxics or (record is not None and record.enabled is not state.enabled):
+        if toxic not in state.toxics or (record is not None and record.enabled and not state.enabled):
             raise NotAsAsked(f"{self.wire}: after {toxic.name} was added, the proxy is {describe(state)}")
+        if record is not None:  # another process may have healed it since
+            self._records[name] = replace(record, enabled=state.enabled, toxics=state.toxics)
         return state
 
     def _take_off(self, record: ProxyState) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from chaoskit.faults.reach import restore_of
 from chaoskit.model import units
 from chaoskit.model.errors import Unsupported
-from chaoskit.model.protocols import Aim, Sign, Stage, Undo
+from chaoskit.model.protocols import Aim, Sign, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +28,11 @@ class Latency:
     direction: Literal["both", "requests", "answers"] = "answers"
 
     def aim(self, stage: Stage) -> Aim:
-        names = tuple(link.name for link in stage.environment.links(*self.between))
-        if not names:
+        found = stage.environment.links(*self.between)
+        if not found:
             one, other = self.between
             raise Unsupported(f"latency between {one!r} and {other!r}: there is no link between them that can be slowed")
-        return Aim(targets=names, undo=tuple(Undo(verb="restore", target=name) for name in names))
+        return Aim(targets=tuple(link.name for link in found), undo=tuple(map(restore_of, found)))
 
     def inject(self, stage: Stage, aim: Aim) -> None:
         one, other = aim.targets[0].split(" -> ")

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from chaoskit.faults.reach import aim_at_packets, links, packets
+from chaoskit.faults.reach import aim_at_packets, links, packets, restore_of
 from chaoskit.model import units
 from chaoskit.model.containers import PacketRule
 from chaoskit.model.errors import Unsupported, UsageError
-from chaoskit.model.protocols import Aim, Sign, Stage, Undo
+from chaoskit.model.protocols import Aim, Sign, Stage
 
 ANSWER_WITHIN_S = 0.4
 """A healthy loopback link answers in a few milliseconds, also on a busy machine in well under this."""
@@ -50,14 +50,14 @@ class Partition:
     def aim(self, stage: Stage) -> Aim:
         if self.by == "packets":
             return aim_at_packets(stage, self.between, self.kind, lambda link: link.undo_of(self._rule()))
-        names = tuple(link.name for link in stage.environment.links(*self.between))
-        if not names:
+        found = stage.environment.links(*self.between)
+        if not found:
             one, other = self.between
             raise Unsupported(
                 f"partition between {one!r} and {other!r}: there is no link between them that can be cut; "
                 f"name two services of which one calls the other"
             )
-        return Aim(targets=names, undo=tuple(Undo(verb="restore", target=name) for name in names))
+        return Aim(targets=tuple(link.name for link in found), undo=tuple(map(restore_of, found)))
 
     def inject(self, stage: Stage, aim: Aim) -> None:
         if self.by == "packets":

@@ -32,10 +32,15 @@ def interface(stage: Stage, name: str) -> PacketService:
 
 def aim_at_links(stage: Stage, between: tuple[str, str], kind: str) -> Aim:
     """Every link between two services, undone by `restore`. Raises `Unsupported` when there is none."""
-    names = tuple(link.name for link in stage.environment.links(*between))
-    if not names:
+    found = stage.environment.links(*between)
+    if not found:
         raise _no_link(kind, between)
-    return Aim(targets=names, undo=tuple(Undo(verb="restore", target=name) for name in names))
+    return Aim(targets=tuple(link.name for link in found), undo=tuple(map(restore_of, found)))
+
+
+def restore_of(link: Link) -> Undo:
+    """How whatever a link suffers is undone, by another process, too, where the link outlives this one."""
+    return Undo(verb="restore", target=link.name, details=getattr(link, "handle", {}))
 
 
 def aim_at_packets(stage: Stage, between: tuple[str, str], kind: str, undo_of: Callable[[PacketLink], Undo]) -> Aim:

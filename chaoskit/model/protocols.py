@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from chaoskit.model.history import History, LoadCounts
 from chaoskit.model.topology import Ledger, Topology
@@ -71,7 +71,11 @@ class Service(Protocol):
 
 
 class Link(Protocol):
-    """The way from a client to a service, through a proxy of the environment's own."""
+    """The way from a client to a service, through a proxy of the environment's own.
+
+    A link that outlives the process which hurts it has an attribute `handle` besides, as services have: it belongs into the details
+    of an undo `restore`, so that another process finds it.
+    """
 
     @property
     def name(self) -> str:
@@ -172,6 +176,24 @@ class Environment(Protocol):
 
     def facts(self) -> Mapping[str, str]:
         """Versions and settings of what runs, for the report."""
+
+
+@runtime_checkable
+class Joinable(Protocol):
+    """What an environment can do besides that several processes use at once: one brings it up, the others join it.
+
+    Each has an object of its own, declared alike. What one breaks is broken for all, and any of them can undo it.
+    """
+
+    def shared(self) -> Mapping[str, object]:
+        """How another process finds what is up, as plain data that JSON can hold."""
+
+    def join(self, description: Mapping[str, object]) -> None:
+        """Instead of `up`: use what *description*, of another object's `shared`, finds. From then on `down` only lets go of it.
+
+        It makes nothing itself, so its `run` is "". Raises `UsageError` when that was declared otherwise, and `NotReady` when it is
+        not there any more.
+        """
 
 
 class LoadControl(Protocol):

@@ -33,7 +33,7 @@ class BoundChaos(Chaos):
         environment: Environment | None,
         *,
         interrupts: Interrupts,
-        lock_of: Callable[[Environment | None], str],
+        lock_of: Callable[[Environment | None], tuple[str, float]],
         **arguments: object,
     ) -> None:
         super().__init__(environment, observe=self._observed, progress=_Logged(), **arguments)  # type: ignore[arg-type]
@@ -114,8 +114,9 @@ class BoundChaos(Chaos):
             ) from error
         return found
 
-    def _lock_of(self, environment: Environment | None) -> str:
-        return self._lock or self._lock_by(environment)
+    def _lock_of(self, environment: Environment | None) -> tuple[str, float]:
+        name, turn_within_s = self._lock_by(environment)
+        return self._lock or name, turn_within_s
 
     def _tell(self) -> None:
         """Put verdicts that are new on the test's report, and tell them to who listens."""

@@ -52,6 +52,7 @@ def environment_fixture(
     name: str | None = None,
     params: Sequence[object] | None = None,
     ids: Sequence[str] | None = None,
+    once: bool = False,
 ) -> Callable[[Callable[..., Environment]], Callable[..., object]]: ...
 
 
@@ -63,6 +64,7 @@ def environment_fixture(
     name: str | None = None,
     params: Sequence[object] | None = None,
     ids: Sequence[str] | None = None,
+    once: bool = False,
 ) -> Callable[..., object]:
     """Makes a fixture of a function that builds an environment, which asks for fixtures by its arguments as any fixture does.
 
@@ -73,11 +75,21 @@ def environment_fixture(
             return env
 
     The function only builds it: the fixture brings it up, and takes it down also when a later set-up fails, on Ctrl-C and SIGTERM.
-    Each worker of pytest-xdist has a copy of its own, whatever the scope. The arguments are those of `pytest.fixture`.
+    Each worker of pytest-xdist has a copy of its own, whatever the scope. With *once*, which takes the scope `session`, the first
+    worker that asks brings it up for all, and takes it down after the last one; the function is called in each, and must declare
+    the same. The other arguments are those of `pytest.fixture`.
     """
+    if once:
+        from chaoskit.pytesting import once as _  # noqa: F401 - loaded, so that the plugin counts the workers before any test begins
 
     def make(build: Callable[..., Environment]) -> Callable[..., object]:
         wants = inspect.signature(build)
+        place = f"{inspect.getsourcefile(build)}:{inspect.getsourcelines(build)[1]}"
+        if once and scope != "session":
+            raise UsageError(
+                f"{place}: environment fixture {build.__name__!r} has once=True and scope={scope!r}; expected scope='session': "
+                "it is up until the last worker needs it no more"
+            )
 
         def fixture(request: pytest.FixtureRequest, **given: object) -> Iterator[Environment]:
             session = session_of(request.config)
@@ -85,12 +97,11 @@ def environment_fixture(
                 given["request"] = request
             environment = build(**given)
             if not (callable(getattr(environment, "up", None)) and callable(getattr(environment, "down", None))):
-                file, line = inspect.getsourcefile(build), inspect.getsourcelines(build)[1]
                 raise UsageError(
-                    f"{file}:{line}: environment fixture {build.__name__!r} returned {environment!r}; "
+                    f"{place}: environment fixture {build.__name__!r} returned {environment!r}; "
                     "expected an environment that is not up yet (return it, do not yield it)"
                 )
-            with session.up(environment):
+            with session.up_once(environment, request, place=place) if once else session.up(environment):
                 yield environment
 
         functools.update_wrapper(fixture, build)

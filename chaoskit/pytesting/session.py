@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,6 +25,10 @@ from chaoskit.pytesting.marks import fixture_of, mistakes, setting_of
 from chaoskit.pytesting.outcomes import translate
 from chaoskit.pytesting.warning import ChaosWarning
 
+if TYPE_CHECKING:
+    from chaoskit.pytesting.once import Shared
+
+TURN_WITHIN_S = 3600.0  # sixty workers with a run of a minute each
 BOUND_KEY = pytest.StashKey[BoundChaos]()
 
 
@@ -41,6 +46,8 @@ class ChaosSession:
         self._interrupts = Interrupts()
         self._ours: weakref.WeakSet[Environment] = weakref.WeakSet()
         """Environments that fixtures of ours have brought up: nobody else has them."""
+        self._together: weakref.WeakKeyDictionary[Environment, Shared] = weakref.WeakKeyDictionary()
+        """Those that all workers use together."""
         self._users: dict[str, int] = {}
         """How many tests use a fixture of which nobody knows whether it is this worker's own."""
         self.cut_off: list[tuple[str, list[tuple[str, object]]]] = []
@@ -90,6 +97,29 @@ class ChaosSession:
             self._interrupts.release()
 
     @contextlib.contextmanager
+    def up_once(self, environment: Environment, request: pytest.FixtureRequest, *, place: str) -> Iterator[None]:
+        """The same for all workers of the session together. *place* is the fixture's."""
+        if self._workers == 1:
+            with self.up(environment):
+                yield
+            return
+        from chaoskit.pytesting.once import worker_of
+
+        self._interrupts.hold()
+        try:
+            with worker_of(request.config).shared(
+                environment,
+                name=str(request.fixturename),
+                place=place,
+                key=f"{place} {getattr(request, 'param_index', 0)}",
+                is_stopping=self._interrupts.is_seen,
+            ) as shared:
+                self._together[environment] = shared
+                yield
+        finally:
+            self._interrupts.release()
+
+    @contextlib.contextmanager
     def bound(
         self, request: pytest.FixtureRequest, environment: Environment | None, arguments: Mapping[str, object]
     ) -> Iterator[BoundChaos]:
@@ -118,10 +148,17 @@ class ChaosSession:
         asked = self._settings.seed if self._settings.seed is not None else setting_of(item, "seed")
         return asked if isinstance(asked, int) else random.randrange(1, 1_000_000)
 
-    def _lock(self, environment: Environment | None) -> str:
-        """The name of this worker's copy of an environment. What others may use, too, has none: there runs must take turns."""
+    def _lock(self, environment: Environment | None) -> tuple[str, float]:
+        """The name of a copy of an environment, and how long another run on it is waited for.
+
+        It is this worker's own, or one that all share. What others may use without our knowing has no name, and one run at a time.
+        """
+        shared = None if environment is None else self._together.get(environment)
+        if shared is not None:
+            shared.check()
+            return shared.lock, TURN_WITHIN_S
         is_own = environment is None or environment in self._ours or environment.run != ""
-        return self._worker if is_own else ""
+        return (self._worker if is_own else ""), 0.0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

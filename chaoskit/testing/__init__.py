@@ -1,6 +1,6 @@
 """For tests of the engine and of other teams' parts: fakes that obey or refuse, and the contract that holds fake and real alike."""
 
-from chaoskit.testing.contracts import EnvironmentContract, RealEnvironmentContract, heal_all, tiny_topology
+from chaoskit.testing.contracts import EnvironmentContract, JoinableContract, RealEnvironmentContract, heal_all, tiny_topology
 from chaoskit.testing.fakes import (
     FakeEnvironment,
     FakeLedger,
@@ -24,6 +24,7 @@ __all__ = [
     "FakeLoad",
     "FakeService",
     "FixedChecker",
+    "JoinableContract",
     "LedgerContract",
     "NoFault",
     "RealEnvironmentContract",

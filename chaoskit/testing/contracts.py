@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, Stopped, Unsupported
-from chaoskit.model.protocols import Environment, Link, Undo
+from chaoskit.model.errors import CannotHeal, CannotInject, ChaoskitError, Stopped, Unsupported, UsageError
+from chaoskit.model.protocols import Environment, Joinable, Link, Undo
 from chaoskit.model.topology import Command, GroupSpec, LinkSpec, Place, Port, RoleState, ServiceSpec, Topology
 
 E = TypeVar("E", bound=Exception)
@@ -283,6 +283,54 @@ class EnvironmentContract:
         environment.up(is_stopping=lambda: False, say=lambda _line: None)
         environment.down()
         environment.down()
+
+
+class JoinableContract:
+    """What an environment must do that several processes may use at once: `first` is up, and `joined`, declared alike, joined it.
+
+    `other` is declared with other services, and is not up.
+    """
+
+    def test_what_it_shares_is_plain_data(self, first: Environment) -> None:
+        assert isinstance(first, Joinable)
+        assert json.loads(json.dumps(first.shared())) == first.shared()
+
+    def test_both_find_the_same_in_the_same_places(self, first: Environment, joined: Environment) -> None:
+        specs = first.topology.services
+        assert joined.topology.service_names == first.topology.service_names
+        assert [link.name for link in _links(joined)] == [link.name for link in _links(first)]
+        places = [(spec.name, port.name) for spec in specs for port in spec.ports]
+        assert [joined.address(*place) for place in places] == [first.address(*place) for place in places]
+        handles = [[dict(one.service(name).handle) for name in first.topology.service_names] for one in (first, joined)]
+        assert handles[0] == handles[1]
+        assert joined.capabilities == first.capabilities
+
+    def test_it_is_not_its_own_to_remove(self, joined: Environment) -> None:
+        assert joined.run == ""
+
+    def test_what_one_breaks_is_broken_for_the_other_who_can_undo_it(self, first: Environment, joined: Environment) -> None:
+        spec = first.topology.links[0]
+        for one, other in ((first, joined), (joined, first)):
+            (link,), (theirs,) = (each.links(spec.client, spec.service) for each in (one, other))
+            one.service(spec.service).kill()
+            assert not other.service(spec.service).is_running()
+            other.undo(Undo(verb="start", target=spec.service))
+            assert one.service(spec.service).is_running()
+            link.refuse()
+            assert theirs.look(timeout_s=ANSWER_S) == "refused"
+            other.undo(Undo(verb="restore", target=link.name))
+            assert link.look(timeout_s=ANSWER_S) == "answered"
+
+    def test_one_that_was_declared_otherwise_is_refused(self, first: Environment, other: Environment) -> None:
+        assert isinstance(first, Joinable)
+        assert isinstance(other, Joinable)
+        _raises(UsageError, lambda: other.join(first.shared()))
+
+    def test_whoever_joined_lets_go_and_it_stays_up(self, first: Environment, joined: Environment) -> None:
+        joined.down()
+        joined.down()
+        for link in _links(first):
+            assert link.look(timeout_s=ANSWER_S) == "answered"
 
 
 class RealEnvironmentContract(EnvironmentContract):

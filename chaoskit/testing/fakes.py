@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from chaoskit.model.errors import CannotHeal, CannotInject, LoadFailed, Unsupported
+from chaoskit.model.errors import CannotHeal, CannotInject, LoadFailed, Unsupported, UsageError
 from chaoskit.model.history import Event, History, LoadCounts, Outcome
 from chaoskit.model.protocols import Aim, LoadPlan, Sign, Stage, Undo
 from chaoskit.model.topology import Command, Ledger, LedgerState, LinkSpec, Place, Port, ServiceSpec, Topology
@@ -129,6 +131,10 @@ class FakeLink:
         self.word = self.word if self.is_deaf else word
 
 
+STANDING: weakref.WeakValueDictionary[str, FakeEnvironment] = weakref.WeakValueDictionary()
+"""Those that others may join, by the name that they gave."""
+
+
 class FakeEnvironment:
     """A system in memory. `services` and `links_by_name` are there for the test to look at and to break.
 
@@ -166,6 +172,19 @@ class FakeEnvironment:
         self.is_up = False
         if self.down_error:
             raise self.down_error
+
+    def shared(self) -> Mapping[str, object]:
+        name = f"{os.getpid()}-{id(self)}"
+        STANDING[name] = self
+        return {"name": name, "services": sorted(self.services)}
+
+    def join(self, description: Mapping[str, object]) -> None:
+        """Within one process the two are one system; memory of another process is not seen, so there it is one of its own."""
+        if description["services"] != sorted(self.services):
+            raise UsageError(f"the fake environment has other services than the one that is up ({description['services']})")
+        if (other := STANDING.get(str(description["name"]))) is not None:
+            self.services, self.links_by_name = other.services, other.links_by_name
+        self.is_up = True
 
     def log_tail(self, service: str, *, most_bytes: int) -> str:
         return self.printed.get(service, "").encode()[-most_bytes:].decode(errors="replace")

@@ -245,3 +245,14 @@ def test_never_two_at_once_however_often_it_changes_hands(shared):
     assert both == []
     assert len(taken_times) > 4
     assert list(shared.iterdir()) == []
+
+
+def test_a_holder_is_waited_for_as_long_as_was_said(shared, other):
+    with pytest.raises(UsageError, match=r"in use by 20261125T080000-failover-7 (.|\n)*\(0\.2 s were waited\)"):
+        take("bank on process", run="mine", now=NOW, folders=(shared,), within_s=0.2)
+    end = threading.Timer(0.2, other.communicate, [""])
+    end.start()
+    held = take("bank on process", run="mine", now=NOW, folders=(shared,), within_s=60.0)
+    end.join()
+    held.release()
+    assert list(shared.iterdir()) == []

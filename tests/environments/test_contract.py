@@ -7,7 +7,16 @@ import pytest
 
 from chaoskit.environments.docker import DockerEnvironment
 from chaoskit.environments.process import ProcessEnvironment
-from chaoskit.testing import EnvironmentContract, FakeEnvironment, FakeService, RealEnvironmentContract, heal_all, tiny_topology
+from chaoskit.testing import (
+    EnvironmentContract,
+    FakeEnvironment,
+    FakeService,
+    JoinableContract,
+    RealEnvironmentContract,
+    fake_topology,
+    heal_all,
+    tiny_topology,
+)
 
 
 def fake(topology, **_):
@@ -45,6 +54,24 @@ def environment(shared):
 
 class TestFake(EnvironmentContract):
     kind = staticmethod(fake)
+
+
+class TestFakeForSeveral(JoinableContract):
+    @pytest.fixture
+    def first(self):
+        first = FakeEnvironment()
+        first.up(is_stopping=lambda: False, say=print)
+        return first
+
+    @pytest.fixture
+    def joined(self, first):
+        joined = FakeEnvironment()
+        joined.join(first.shared())
+        return joined
+
+    @pytest.fixture
+    def other(self):
+        return FakeEnvironment(fake_topology(services=("front", "side")))
 
 
 class TestProcess(RealEnvironmentContract):

@@ -1,15 +1,23 @@
 """Every way in which a link can be hurt, on a real Toxiproxy, told apart by what a client sees."""
 
 import contextlib
+import json
 import socket
 
 import pytest
 
 from chaoskit.environments.ports import HOST
-from chaoskit.environments.proxy_link import PortProxy, ProxyLink
+from chaoskit.environments.proxy_link import PortProxy, ProxyLink, restore_from
+from chaoskit.environments.replay import read_ledger, replay
 from chaoskit.environments.toxiproxy import Toxiproxy
+from chaoskit.faults.latency import Latency
+from chaoskit.faults.partition import Partition
+from chaoskit.faults.refuse import Refuse
 from chaoskit.model.errors import CannotInject
+from chaoskit.model.protocols import Stage, Undo
 from chaoskit.model.topology import LinkSpec
+from chaoskit.model.undo import injecting
+from chaoskit.testing import FakeEnvironment, FakeLoad
 
 SHORT_S = 0.4
 
@@ -121,3 +129,49 @@ def test_a_server_that_is_gone_is_an_error_for_each_of_them(link, server):
         with pytest.raises(CannotInject, match="link a -> b: Toxiproxy at"):
             hurt()
     server.start()
+
+
+@pytest.fixture
+def lasting(link, toxiproxy):
+    """The same link, as one that outlives the process that hurts it."""
+    return ProxyLink(LinkSpec(client="a", service="b", ports=("one", "two")), link._proxies, toxiproxy, is_lasting=True)
+
+
+def undo_of(link):
+    return Undo(verb="restore", target="a -> b", details=json.loads(json.dumps(dict(link.handle))))
+
+
+def test_a_lasting_link_is_restored_by_a_process_that_knows_its_undo_alone(link, lasting, tmp_path):
+    assert link.handle == {}, "one that ends with its process needs nobody else"
+    ledger = tmp_path / "undo.jsonl"
+    for hurt in (lambda: lasting.cut(direction="both"), lasting.refuse, lasting.reset):
+        ledger.write_text(json.dumps(injecting("cut", (undo_of(lasting),))) + "\n")
+        hurt()
+        assert lasting.look(timeout_s=SHORT_S) != "answered"
+        replayed = replay(read_ledger(ledger), engine_address="")
+        assert (replayed.done, replayed.problems) == (["cut: restored a -> b"], [])
+        assert lasting.look(timeout_s=5) == "answered"
+
+
+def test_nothing_is_done_to_a_link_that_is_not_the_one_any_more(lasting, toxiproxy, server, echoing, ports):
+    """Another environment's proxies of the same name, at the port where the ones of the undo were."""
+    undo = undo_of(lasting)
+    for name in ("one", "two"):
+        toxiproxy.delete(name)
+        toxiproxy.create(name, listen=f"{HOST}:{ports.take()}", upstream=echoing)
+        toxiproxy.disable(name)
+    gone = "nothing left to undo: the proxies of a -> b are gone"
+    assert restore_from(undo) == gone
+    assert not toxiproxy.read("one").enabled
+    server.stop()
+    assert restore_from(undo) == gone
+
+
+def test_faults_of_a_link_write_down_how_another_process_finds_it(lasting):
+    class Environment(FakeEnvironment):
+        def links(self, one, other):
+            return (lasting,)
+
+    stage = Stage(Environment(), FakeLoad())
+    faults = (Partition(between=("a", "b")), Latency(between=("a", "b"), add_s=1.0), Refuse(between=("a", "b")))
+    assert [fault.aim(stage).undo for fault in faults] == [(undo_of(lasting),)] * 3

@@ -31,15 +31,22 @@ MADE = []
 
 
 class Logged(FakeEnvironment):
-    """Writes down that it went up and down."""
+    """Writes down that it went up and down, or was joined and left."""
+
+    ends = "down"
 
     def up(self, **more):
         super().up(**more)
         MADE.append(self)
         self.log("up")
 
+    def join(self, description):
+        super().join(description)
+        self.ends = "left"
+        self.log("joined")
+
     def down(self):
-        self.log("down")
+        self.log(self.ends)
         super().down()
 
     def log(self, word):
