@@ -137,7 +137,21 @@ def test_a_look_that_was_tried_again_counts_from_its_own_attempt(paid, bank):
 
 def test_accounts_that_are_not_in_the_books_are_nobodys_business(paid, bank):
     paid.look(1, "elsewhere", 5)
-    assert check(paid, bank).outcome is Result.INCONCLUSIVE
+    finding = check(paid, bank)
+    assert (finding.checker, finding.outcome) == ("read-window", Result.INCONCLUSIVE)
+    assert finding.summary == "no answer showed an account of the ledger and its balance"
+
+
+def test_looks_at_an_account_with_a_broken_history_are_counted_beside_those_that_are_right(paid, bank):
+    paid.look(7, "ada", 900)
+    paid.look(8, "ben", 1100)
+    ledger = bank.ledger()
+    broken = tuple(replace(one, balance_after=7) if one.account == "ada" else one for one in ledger.postings)
+    (finding,) = ReadWindow().check(bank.close(paid, replace(ledger, postings=broken)))
+    assert finding.outcome is Result.PASSED
+    assert finding.summary == (
+        "1 look at a balance, each of what the account held then; 1 at accounts with a broken history were not judged"
+    )
 
 
 @pytest.mark.parametrize(
