@@ -47,9 +47,8 @@ class Worker:
     def __init__(self, config: pytest.Config) -> None:
         given: Mapping[str, object] = config.workerinput  # type: ignore[attr-defined]  # xdist's, documented
         self._id = str(given["workerid"])
-        own = config.getoption(
-            "basetemp", None
-        )  # xdist gives each worker a folder inside the session's own; elsewhere there is none
+        # pytest-xdist gives each worker a folder inside the session's own; elsewhere there is none.
+        own = config.getoption("basetemp", None)
         session = hashlib.sha256(str(given["testrunuid"]).encode()).hexdigest()[:16]
         self._folder = (Path(own).parent if own else Path(tempfile.gettempdir())) / f"chaoskit-once-{os.geteuid()}-{session}"
         self._used: list[Shared] = []
@@ -177,9 +176,7 @@ class Shared:
                     yield
                     with contextlib.suppress(Stopped):  # whoever ends the session early does not wait for others
                         wait_for_others(is_stopping)
-                        late = (
-                            f"{self._what}: another worker used it after {LEFT_WITHIN_S:g} s still; it was taken down all the same"
-                        )
+                        late = f"{self._what}: another worker still used it after {LEFT_WITHIN_S:g} s; it was taken down"
                         alone = held(self._users, fcntl.LOCK_EX, within_s=LEFT_WITHIN_S, or_say=late, is_stopping=is_stopping)
                         until_end.enter_context(alone)  # until it is down and that is told
             except BaseException as error:
