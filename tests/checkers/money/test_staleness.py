@@ -86,3 +86,14 @@ def test_needs_nothing_of_a_ledger_but_what_looks_are_held_against(paid, bank):
         (finding,) = Staleness(within_s=1.0).check(bank.close(paid, replace(ledger, lacks=frozenset({lacking}))))
         # Every key has an answer, so there is none to be closed.
         assert (finding.outcome is Result.PASSED) is (lacking not in LOOKED_AT - {Evidence.CLOSED_KEYS})
+
+
+def test_two_copies_may_disagree_within_the_time(story, bank):
+    """Nobody was told of the payment. One copy shows it, and after that another one does not."""
+    story.operation(1, "info", key="k1", legs=PAY)
+    bank.settled["k1"] = "applied"
+    bank.book("k1", PAY)
+    story.look(2, "ada", 900, 1)
+    story.look(3, "ada", 1000, 0)
+    assert ReadWindow().check(bank.close(story))[0].outcome is Result.FAILED
+    assert check(story, bank, within_s=1.0).outcome is Result.PASSED

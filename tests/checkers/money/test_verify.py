@@ -11,6 +11,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -401,3 +402,14 @@ def test_is_small_and_shares_no_code_with_what_it_verifies():
         for name in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
     }
     assert imported <= set(sys.stdlib_module_names)
+
+
+def test_a_payment_in_two_postings_of_one_account_is_their_sum(story, bank, events_of):
+    story.operation(1, key="k1", legs={"ada": -100, "ben": 100})
+    bank.book("k1", {"ada": -100, "ben": 100})
+    whole = bank.ledger()
+    ada, ben = whole.postings
+    parts = (replace(ada, amount=-40, balance_after=960), replace(ada, amount=-60, version=2), ben)
+    accounts = tuple(replace(one, version=2) if one.account == "ada" else one for one in whole.accounts)
+    history = bank.close(story, replace(whole, postings=parts, accounts=accounts))
+    assert verdict(list(events_of(history)), certificate(history)) == (0, "1 payments and looks followed in one order, not sealed")

@@ -200,3 +200,13 @@ def test_nothing_to_bear_witness_of_is_said(story, bank):
     bank.book("k1", PAY)
     with pytest.raises(NotExercised, match=r"^no money check is violated, so there is nothing to bear witness of$"):
         witness(bank.close(story))
+
+
+def test_an_attempt_that_was_never_answered_has_no_end(story, bank):
+    story.operation(0, key="k0", legs=PAY)
+    bank.book("k0", PAY)
+    story.operation(1, "info", key="k1", legs=PAY, took=None)
+    bank.settled["k1"] = "applied"
+    found = witness(bank.close(story))
+    assert found["checker"] == "ack-durable"
+    assert [one["ended_at_s"] for one in found["operations"][0]["attempts"]] == [None]
