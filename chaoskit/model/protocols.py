@@ -18,8 +18,8 @@ from chaoskit.model.verdict import Finding
 class Undo:
     """One act that heals: *verb* on *target*. Doing it twice does no harm; it is complete without any object in memory.
 
-    Services take `start` and `resume`, with the service's `handle` as details; links (`client -> service`) take `restore`; the load
-    takes `surge`. What only containers
+    Services take `start` and `resume`, with the service's `handle` as details; links (`client -> service`) take `restore`, with the
+    link's `handle` where it has one; the load takes `surge`. What only containers
     suffer (`chaoskit.model.containers`) is undone by `attach`, `resize`, `free-disk`, `unfilter` and `unthrottle`: there `details`
     names the container, so that a process which knows only the engine can do it.
     """
