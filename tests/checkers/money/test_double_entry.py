@@ -49,3 +49,15 @@ def test_counts_every_transaction_that_is_not_whole(story, bank):
         "transaction t1 (key k0) is off by -100",
         "transaction t3 (key k2) is off by 100",
     ]
+
+
+@pytest.mark.parametrize("outcome, status", [("fail", 422), ("info", 0)])
+@pytest.mark.parametrize("done, result", [({"ada": -20, "cid": 20}, Result.PASSED), ({"ada": -20, "dan": 20}, Result.FAILED)])
+def test_a_transaction_may_be_of_any_payment_under_its_key(story, bank, outcome, status, done, result):
+    story.operation(1, outcome, key="k1", intent="i1", legs={"ada": -10, "ben": 10}, status=status)
+    story.operation(1, key="k1", intent="i2", legs={"ada": -20, "cid": 20})
+    bank.book("k1", done)
+    bank.settled["k1"] = "applied"
+    (finding,) = DoubleEntry().check(bank.close(story))
+    assert finding.outcome is result
+    assert all(said.startswith("transaction t1 has no posting of ben: 10 from ada to ben") for said in finding.evidence)

@@ -53,9 +53,8 @@ class Columns:
     started: Ints
     ended: Ints
     outcome: Ints
-    """By operation, as are the next three."""
+    """By operation, as are the next two."""
     key: Ints
-    intent: Ints
     moves: Flags
     """Whether it was to move money."""
     keys: Sequence[str]
@@ -183,7 +182,6 @@ def _columns(history: History) -> Columns:
         ended=_times(NEVER if end_ns is None else end_ns for end_ns in map(attrgetter("end_ns"), attempts)),
         outcome=outcome,
         key=key,
-        intent=intent,
         moves=moves,
         keys=list(key_names),
         asked=asked,
