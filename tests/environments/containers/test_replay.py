@@ -103,7 +103,7 @@ def test_an_engine_that_is_away_is_no_healing(start, write):
     path = write(("paused", of(start("paused"), "resume")))
     replayed = replay(read_ledger(path), engine_address="unix:///no/such/engine")
     assert replayed.healed == []
-    assert "may still be there: no container engine" in replayed.problems[0]
+    assert "may still be there: resume paused: no container engine" in replayed.problems[0]
 
 
 def test_a_ledger_that_cannot_be_read_is_an_error_and_none_is_none(tmp_path):
