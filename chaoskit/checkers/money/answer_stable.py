@@ -52,7 +52,8 @@ class AnswerStable:
         for operations in books.asked.values():
             answers = [(o, a) for o in operations for a in o.attempts if a.outcome is Outcome.OK]
             repeated += len(answers) > 1
-            wrong += _diverged(books, answers)
+            if len(answers) > 1:
+                wrong += _diverged(books, answers)
             for operation, attempt in answers:
                 posting = _named(booked, operation, attempt)
                 if posting is not None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from operator import attrgetter
+from typing import NamedTuple
 
 from chaoskit.checkers.wording import MOST_EVIDENCE, counted, proves_nothing
 from chaoskit.model import measures
@@ -33,8 +34,7 @@ LONG = 20_000
 """Operations. Of fewer, the checks alone have judged as soon as numpy is imported."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transaction:
+class Transaction(NamedTuple):
     """The postings that one transaction of the ledger made under one key, and what they did to each account in sum."""
 
     name: str
@@ -217,9 +217,11 @@ def _transactions(ledger: LedgerState) -> Sequence[Transaction]:
 
 
 def _done(postings: Sequence[Posting]) -> Mapping[str, int]:
-    done: dict[str, int] = {}
-    for posting in postings:
-        done[posting.account] = done.get(posting.account, 0) + posting.amount
+    done = {posting.account: posting.amount for posting in postings}
+    if len(done) < len(postings):
+        done = dict.fromkeys(done, 0)
+        for posting in postings:
+            done[posting.account] += posting.amount
     return _moved(done)
 
 

@@ -131,9 +131,7 @@ class _Window:
         self._missing = missing
         self._lag_ns = lag_ns
         self._is_one = is_one
-        self._at: dict[int, list[int]] = defaultdict(list)
-        for version, balance in enumerate(chain.balances):
-            self._at[balance].append(version)
+        self._at: dict[int, list[int]] | None = None
         # By version: when everything up to it had been asked for.
         self._asked_ns = list(accumulate((one.start_ns for one in effects), max, initial=0))
         told = sorted(
@@ -162,10 +160,17 @@ class _Window:
             return placed
         return self._misplaced(sight, fits[:at], fits[at:], told=told, before=before)
 
+    def _held(self) -> Mapping[int, list[int]]:
+        """By balance, the versions that had it. Made for who asks: most answers name their version."""
+        if self._at is None:
+            self._at = defaultdict(list)
+            for version, balance in enumerate(self._balances):
+                self._at[balance].append(version)
+        return self._at
+
     def _fitting(self, sight: Sight) -> list[int]:
-        fits = self._at.get(sight.balance, [])
         if sight.version is None:
-            return fits
+            return self._held().get(sight.balance, [])
         return (
             [sight.version] if 0 <= sight.version < len(self._balances) and self._balances[sight.version] == sight.balance else []
         )
@@ -210,5 +215,5 @@ class _Window:
             amount = operation.legs[sight.account]
             for total, together in list(sums.items()):
                 sums.setdefault(total + amount, (*together, operation))
-        found = [together for total, together in sums.items() if together and sight.balance - total in self._at]
+        found = [together for total, together in sums.items() if together and sight.balance - total in self._held()]
         return min(found, key=len, default=())

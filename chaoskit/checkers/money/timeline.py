@@ -6,7 +6,7 @@ moment it was asked for and the moment its customer was told, and one whose cust
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -70,7 +70,8 @@ def timeline(books: Books) -> Timeline:
     if isinstance(known, Timeline):
         return known
     chains = _chains(books)
-    sights = [sight for operation in books.history.operations for sight in _sights(operation) if sight.account in chains]
+    looks = (operation for operation in books.history.operations if not (operation.key or operation.legs))
+    sights = [sight for look in looks for sight in _sights(look) if sight.account in chains]
     made = Timeline(books=books, effects=_effects(books), chains=chains, sights=sights)
     books.history.memo["timeline"] = made
     return made
@@ -88,9 +89,7 @@ def nobody_looked(line: Timeline) -> bool:
 
 
 def _effects(books: Books) -> list[Effect]:
-    times: dict[str, int] = defaultdict(int)
-    for transaction in books.transactions:
-        times[transaction.key] += 1
+    times = Counter(transaction.key for transaction in books.transactions)
     found = []
     for transaction in books.transactions:
         operations = books.asked.get(transaction.key, ())
@@ -134,8 +133,6 @@ def _chain(opening: int, rows: list[tuple[int, int, int, int]], *, follows: bool
 
 def _sights(operation: Operation) -> list[Sight]:
     """What the answers of a look-up showed. An operation with a key or an effect asks for something and is no look-up."""
-    if operation.key or operation.legs:
-        return []
     found = []
     for attempt in operation.attempts:
         if attempt.outcome is not Outcome.OK or attempt.end_ns is None:
