@@ -209,7 +209,7 @@ def test_what_cannot_be_undone_is_louder_than_what_needs_no_undo(crashed, capsys
     crashed.undo.write_text("".join(json.dumps(record) + "\n" for record in records))
     assert main(["heal", str(crashed.path)]) == 5
     captured = capsys.readouterr()
-    assert "could not undo: faults[0] pause may still be there: no container engine" in captured.err
+    assert "could not undo: faults[0] pause may still be there: resume db: no container engine" in captured.err
     assert "faults[1] kill: nothing left to undo" in captured.out
     assert json.loads(crashed.verdict.read_text())["verdict"] == "error"
     assert [one.fault for one in records_of(crashed).open] == ["faults[0] pause"], "so that the next heal tries again"
