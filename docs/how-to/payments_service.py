@@ -6,12 +6,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
 
-URL, PATIENCE_S = os.environ["DATABASE_URL"], 1.0
+URL, CONNECT_S = os.environ["DATABASE_URL"], 2
+PATIENCE_S = CONNECT_S + 1.0  # else a payment could still connect, and be taken, after its customer was told that it was not
 WORKERS = ThreadPoolExecutor(16)
 
 
 def execute(statement: str, *values: str) -> tuple[int, ...]:
-    with psycopg.connect(URL, connect_timeout=2) as connection:
+    with psycopg.connect(URL, connect_timeout=CONNECT_S) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS payments (id text PRIMARY KEY)")
         return connection.execute(statement, values).fetchone() or (0,)
 
