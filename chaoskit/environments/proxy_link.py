@@ -163,7 +163,11 @@ def restore_from(undo: Undo) -> str:
     for name, listen, upstream in json.loads(undo.details["proxies"]):
         try:
             found = toxiproxy.read(name)
-        except (ToxiproxyUnreachable, ProxyMissing):
+        except ProxyMissing:
+            continue
+        except ToxiproxyUnreachable as error:
+            if not isinstance(error.__cause__, ConnectionRefusedError):  # somebody listens, and may only be wedged
+                raise CannotHeal(f"link {undo.target}: {error}") from error
             continue
         if (found.listen, found.upstream) == (listen, upstream):  # else it is another environment's, at the same port by now
             toxiproxy.adopt(name, listen=listen, upstream=upstream)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from chaoskit.environments.toxiproxy import Toxiproxy
 from chaoskit.faults.latency import Latency
 from chaoskit.faults.partition import Partition
 from chaoskit.faults.refuse import Refuse
-from chaoskit.model.errors import CannotInject
+from chaoskit.model.errors import CannotHeal, CannotInject
 from chaoskit.model.protocols import Stage, Undo
 from chaoskit.model.topology import LinkSpec
 from chaoskit.model.undo import injecting
@@ -165,6 +166,15 @@ def test_nothing_is_done_to_a_link_that_is_not_the_one_any_more(lasting, toxipro
     assert not toxiproxy.read("one").enabled
     server.stop()
     assert restore_from(undo) == gone
+
+
+def test_a_server_that_does_not_answer_may_still_have_it(lasting):
+    """Only one at whose port nobody listens is gone: a wedged one still cuts the link."""
+    undo = undo_of(lasting)
+    with socket.create_server((HOST, 0)) as silent:
+        wedged = replace(undo, details={**undo.details, "toxiproxy": f"{HOST}:{silent.getsockname()[1]}"})
+        with pytest.raises(CannotHeal, match=r"link a -> b: .*no answer within"):
+            restore_from(wedged)
 
 
 def test_faults_of_a_link_write_down_how_another_process_finds_it(lasting):
