@@ -162,8 +162,6 @@ class Visit:
         """The load ended first: what was sent stays without an answer. For the load only."""
         if not any(operation.attempts for operation in self._operations):
             self.end(why="the load ended before the journey made an attempt")
-        else:
-            self._engine.unanswered += self._unanswered()
 
     def _unanswered(self) -> list[Operation]:
         """What can be asked again without asking for anything new: under its own key, as long as nobody went another way since.

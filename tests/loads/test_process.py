@@ -233,7 +233,7 @@ def test_what_had_no_answer_is_sent_again_at_the_end_if_that_is_asked_for(load, 
     unknown = [one for one in history.operations if one.as_its_customer_saw.outcome is Outcome.INFO]
     again = [one for one in history.operations if one.attempts[-1].is_resent]
     assert unknown
-    if unanswered == "tombstone":
+    if unanswered == "tombstone" or "stall" in mix:  # nobody knows what a customer who was cut off would have done next
         assert not again
     else:
         assert {one.number for one in again} == {one.number for one in unknown}
