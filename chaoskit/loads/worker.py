@@ -18,8 +18,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn, cast
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import NoReturn, TypeVar, cast
 
 from chaoskit.loads.again import send_again
 from chaoskit.loads.connection import Client
@@ -34,6 +34,8 @@ from chaoskit.model.history import Outcome
 from chaoskit.model.journey import Journey
 from chaoskit.model.protocols import LoadPlan
 from chaoskit.model.secrets import Secrets
+
+T = TypeVar("T")
 
 PROGRESS_EVERY_S = 0.1
 """A surge must show in the rate within a fraction of a second; ten lines a second cost nothing that can be measured."""
@@ -91,12 +93,14 @@ async def drive(say: _Speaker) -> None:
         drain_s = serving.result()
         dispatcher.stop()
         # None: the runner is gone, and nobody waits for what is still open.
-        drained = drain_s is not None and await _drain(dispatcher, failed, drain_s=drain_s)
+        drained = drain_s is not None and await _unless(failed, dispatcher.wait_quiet(timeout_s=drain_s))
         finished = dispatcher.finished
         engine.is_ending = True
         await dispatcher.cut_off()
         if drain_s is not None and plan.unanswered == Unanswered.RE_SEND:
-            await send_again(engine.unanswered)
+            await _unless(failed, send_again(engine.unanswered))
+        if failed.done():  # while visits were cut off
+            raise failed.result()
         counts = {"scheduled": dispatcher.sent, "sent": dispatcher.sent, "finished": finished, "drained": drained}
         if drain_s is not None:
             engine.journal.counts(scheduled=dispatcher.sent, sent=dispatcher.sent, finished=finished, drained=drained)
@@ -123,13 +127,14 @@ async def _obey(commands: _Commands, dispatcher: Dispatcher) -> float | None:
     return None
 
 
-async def _drain(dispatcher: Dispatcher, failed: asyncio.Future[CannotRecord], *, drain_s: float) -> bool:
-    quiet = asyncio.create_task(dispatcher.wait_quiet(timeout_s=drain_s))
-    await asyncio.wait((quiet, failed), return_when=asyncio.FIRST_COMPLETED)
+async def _unless(failed: asyncio.Future[CannotRecord], work: Coroutine[object, object, T]) -> T:
+    """What *work* gives. Raises at once when something could not be recorded: the history has a hole then."""
+    task = asyncio.create_task(work)
+    await asyncio.wait((task, failed), return_when=asyncio.FIRST_COMPLETED)
     if failed.done():
-        quiet.cancel()
+        task.cancel()
         raise failed.result()
-    return quiet.result()
+    return task.result()
 
 
 def visits(engine: Engine, journeys: Mapping[str, Journey]) -> Begin:

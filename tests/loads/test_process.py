@@ -1,7 +1,9 @@
 """The load's process as the runner uses it: over its pipes, with a real server on loopback."""
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -307,6 +309,32 @@ def test_a_full_disk_ends_the_load_with_an_error(load, plan, wait_until) -> None
     wait_until(lambda: not load.is_running())
     with pytest.raises(LoadFailed, match="/dev/full: took no more records"):
         load.finish(drain_s=DRAIN_S)
+
+
+def test_a_record_that_is_lost_while_calls_are_sent_again_ends_the_load_though_the_disk_is_free_again(
+    load, plan, server, wait_until
+) -> None:
+    """Else the history would have a hole, and a trailer that says it has none."""
+    given = plan(mix={"away": 1.0}, rate=40.0, unanswered="re-send")
+    load.start(given, timeout_s=START_S)
+    load.begin()
+    wait_until(lambda: len(server.requests) >= 10)
+    _, most = resource.prlimit(load._reader._process.pid, resource.RLIMIT_FSIZE)
+    full = (Path(given.history).stat().st_size + 8192, most)
+    resource.prlimit(load._reader._process.pid, resource.RLIMIT_FSIZE, full)
+
+    def free() -> None:
+        wait_until(lambda: len(server.requests) >= 200)  # far more than the limit has room for
+        with contextlib.suppress(ProcessLookupError):  # it has given up by then, as it should
+            resource.prlimit(load._reader._process.pid, resource.RLIMIT_FSIZE, (most, most))
+        server.release.set()
+
+    freeing = threading.Thread(target=free)
+    freeing.start()
+    with pytest.raises(LoadFailed, match="took no more records"):
+        load.finish(drain_s=0.0)
+    server.requests.extend([""] * 200)
+    freeing.join()
 
 
 def test_it_may_be_closed_at_any_time_and_twice(plan) -> None:
